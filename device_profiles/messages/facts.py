@@ -1,0 +1,81 @@
+"""The data of facts that are not a capability's own event: status changes, tickets, sessions, the agent itself.
+
+Fact types are ``{capability}.{fact}``. A capability's own events (``evaluator.rated``, ``caller.key_pressed``) carry the
+event's shape from ``capabilities``. A change of a status field is ``{capability}.{field}_{value}`` with ``StatusChanged``.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from device_profiles.capabilities.model import Capability
+from device_profiles.messages.body import Body
+
+
+class FaultBody(Body):
+    """What a bad status value means and who must act (XFS words)."""
+
+    code: str
+    action: str
+
+
+class StatusChanged(Body):
+    """One status field took another value. ``fault`` is None when the new value is good: evidence that closes an alert."""
+
+    field: str
+    value: str
+    previous: str | None = None
+    fault: FaultBody | None = None
+
+
+class TicketIssued(Body):
+    """``ticket.issued``: a citizen holds this ticket. ``medium`` tells how it was handed over."""
+
+    ticket_id: str = Field(max_length=64)
+    service: str = Field(max_length=40)
+    number: str = Field(max_length=8, description="prefix and digits, such as A012")
+    token: str = Field(min_length=16, max_length=64, description="opens the live position; says nothing of the person")
+    day: str = Field(max_length=10)
+    medium: Literal["paper", "screen"] = "paper"
+    subject: str = Field(default="", max_length=64, description="token of the person, when a card was swiped")
+
+
+class SessionStarted(Body):
+    """``session.started``: a citizen chose a journey at this machine's screen."""
+
+    session_id: str = Field(max_length=64)
+    item: str = Field(max_length=60)
+
+
+class Dropped(Body):
+    """``agent.dropped``: these sequences were given up on purpose and will never come."""
+
+    lane: Literal["telemetry", "business"]
+    from_sequence: int
+    to_sequence: int
+    reason: str
+
+
+class Sample(Body):
+    """One telemetry sample; the data of a telemetry envelope (type ``agent.sampled``) is ``{"samples": [Sample]}``."""
+
+    at_ms: int
+    slot: str
+    metrics: dict[str, float]
+
+
+class Samples(Body):
+    """The data of ``agent.sampled``."""
+
+    samples: list[Sample]
+
+
+def status_fact(capability: Capability, field: str, value: Any, previous: Any) -> tuple[str, StatusChanged]:
+    """The fact type and data for a status field that changed."""
+    fault = capability.fault_of(field, str(value))
+    return f"{capability.name}.{field}_{value}", StatusChanged(
+        field=field,
+        value=str(value),
+        previous=None if previous is None else str(previous),
+        fault=None if fault is None else FaultBody(code=fault.code, action=fault.action),
+    )

@@ -1,0 +1,1 @@
+"""Pydantic models of the profile files: a peripheral model, a machine kind, a hall. Unknown keys are errors."""
