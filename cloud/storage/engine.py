@@ -35,7 +35,7 @@ def database_url(url: str) -> URL:
     except sa.exc.ArgumentError:
         raise Invalid(
             f"database_url: expected sqlite:///file or postgresql://..., got {_shown(url)}"
-        ) from error
+        ) from None
     backend = parsed.get_backend_name()
     if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
         return parsed
