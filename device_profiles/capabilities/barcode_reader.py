@@ -32,7 +32,7 @@ class BarcodeReaderStatus(Status):
 
 
 class ScanArgs(Shape):
-    """Switch the scanner on and wait up to ``wait_s`` for a code; fails with ``barcode_invalid`` or ``no_media``."""
+    """Switch on and wait up to ``wait_s`` for a code; fails with ``barcode_invalid`` or ``no_media``."""
 
     wait_s: float = Field(default=60.0, gt=0, le=600)
     pattern: str = Field(default="", max_length=200, description="regular expression the whole code must match")

@@ -32,7 +32,7 @@ class CardCover(StrEnum):
 
 
 class CardPrinterStatus(Status):
-    """Status of a card printer. ``printed_total`` counts cards printed in the device's life: evidence for an unknown print."""
+    """Status of a card printer. ``printed_total`` counts the cards of its life: evidence for an unknown print."""
 
     media: CardMedia | None = None
     cover: CardCover | None = None

@@ -66,7 +66,7 @@ class ChipData(Shape):
 
 
 class MoveArgs(Shape):
-    """Where the card goes: ``printer`` hands it to the card printer behind the unit, ``hold`` takes it back."""
+    """Where the card goes: ``printer`` hands it to the card printer behind, ``hold`` takes it back."""
 
     to: Literal["hold", "chip", "printer"]
 

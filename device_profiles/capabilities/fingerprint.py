@@ -1,4 +1,4 @@
-"""Fingerprint module (XFS4IoT Biometric, kind fingerprint). Only accept or refuse and a score leave the driver."""
+"""Fingerprint module (XFS4IoT Biometric): only accept or refuse and a score leave the driver."""
 
 from pydantic import Field
 

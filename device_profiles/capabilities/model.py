@@ -1,6 +1,6 @@
 """The parts that every capability is made of: status, commands with their effect, events, faults.
 
-Terms follow XFS4IoT (CEN CWA 17852): ``DeviceState`` is Common.Status.device, ``Action`` is ErrorEvent.action.
+Terms follow XFS4IoT (CEN CWA 17852): ``DeviceState`` is Common.Status.device, ``Action`` ErrorEvent.action.
 """
 
 from collections.abc import Mapping
@@ -130,7 +130,7 @@ def commands(*items: Command) -> dict[str, Command]:
 
 
 def personal(description: str = "") -> Any:
-    """A field that identifies a person: it never leaves the machine in the clear (see ``personal_fields``)."""
+    """A field that identifies a person: it never leaves the machine in the clear (``personal_fields``)."""
     return Field(default="", description=description, json_schema_extra={"privacy": "personal"})
 
 
@@ -145,4 +145,9 @@ def personal_fields(shape: type[BaseModel]) -> frozenset[str]:
 
 def _values_of(annotation: Any) -> list[str]:
     options = getattr(annotation, "__args__", (annotation,))
-    return [str(member) for option in options if isinstance(option, type) and issubclass(option, StrEnum) for member in option]
+    return [
+        str(member)
+        for option in options
+        if isinstance(option, type) and issubclass(option, StrEnum)
+        for member in option
+    ]

@@ -23,7 +23,9 @@ class ShowArgs(Shape):
 
     message: Bilingual
     tone: Literal["act", "wait", "done", "fault"] = "wait"
-    end_session: bool = Field(default=False, description="the journey is over: go back home after the citizen has read it")
+    end_session: bool = Field(
+        default=False, description="the journey is over: go back home after the citizen has read it"
+    )
 
 
 class Option(Shape):

@@ -1,12 +1,11 @@
 """``command`` (down), ``result`` (up), ``ack`` and ``replay`` (down)."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from device_profiles.messages.body import Body
+from device_profiles.messages.body import MAX_INTEGER, Body, UtcTime
 
 
 class Outcome(StrEnum):
@@ -20,13 +19,15 @@ class Outcome(StrEnum):
 
 
 class CommandBody(Body):
-    """A command for one slot. ``command_id`` is the idempotency key. ``start_by`` bounds how late the machine may begin,
-    ``run_for_s`` how long it may take."""
+    """A command for one slot; ``command_id`` is the idempotency key.
+
+    ``start_by`` bounds how late the machine may begin, ``run_for_s`` how long it may take.
+    """
 
     command_id: str = Field(min_length=1, max_length=120)
     name: str = Field(pattern=r"^[a-z_]{1,40}$")
     args: dict[str, Any] = Field(default_factory=dict)
-    start_by: datetime
+    start_by: UtcTime
     run_for_s: float = Field(gt=0, le=3600)
     flow_id: str | None = Field(default=None, max_length=64)
 
@@ -50,19 +51,21 @@ class ResultBody(Body):
 
 
 class Ack(Body):
-    """Everything up to ``sequence`` of ``epoch`` is committed; the outbox frees it."""
+    """Everything up to ``sequence`` of ``epoch`` is committed; the outbox frees it. 0: nothing yet."""
 
-    epoch: int
-    sequence: int
+    epoch: int = Field(ge=1, le=MAX_INTEGER)
+    sequence: int = Field(ge=0, le=MAX_INTEGER)
 
 
 class Replay(Body):
     """Send the sequences ``from`` .. ``to`` (inclusive) of ``epoch`` again."""
 
-    epoch: int
-    from_: int = Field(alias="from")
-    to: int
+    epoch: int = Field(ge=1, le=MAX_INTEGER)
+    from_: int = Field(alias="from", ge=1, le=MAX_INTEGER)
+    to: int = Field(ge=1, le=MAX_INTEGER)
 
-    def to_bytes(self) -> bytes:
-        """The body as it goes on the wire."""
-        return self.model_dump_json(by_alias=True).encode()
+    @model_validator(mode="after")
+    def _in_order(self) -> "Replay":
+        if self.from_ > self.to:
+            raise ValueError("expected from to be at most to")
+        return self

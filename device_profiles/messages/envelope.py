@@ -3,47 +3,51 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from device_profiles.errors import MessageError
-from device_profiles.messages.body import Body, first_problem
+from device_profiles.messages.body import (
+    MAX_BODY_BYTES,
+    MAX_INTEGER,
+    Body,
+    UtcTime,
+    first_problem,
+    read_json,
+)
 
 CONTENT_TYPE = "application/cloudevents+json"
 BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
-MAX_BATCH_BYTES = 64 * 1024
-MAX_SEQUENCE = 2**63 - 1
+MAX_BATCH_BYTES = MAX_BODY_BYTES
+MAX_SEQUENCE = MAX_INTEGER
+_SOURCE = r"^/machines/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?/[a-z0-9_]{1,40}$"
 
 
 class Envelope(Body):
-    """One fact, sample set or result of a machine. ``sequence`` counts per machine and epoch, from 1, without gaps."""
+    """One fact, sample set or result of a machine.
+
+    ``sequence`` counts per machine and epoch, from 1, without gaps.
+    """
 
     specversion: Literal["1.0"] = "1.0"
     id: str = Field(max_length=120)
-    source: str = Field(max_length=140, pattern=r"^/machines/[a-z0-9-]+/[a-z0-9_]+$")
+    source: str = Field(max_length=140, pattern=_SOURCE)
     type: str = Field(max_length=80, pattern=r"^[a-z_]+\.[a-z0-9_]+$")
-    time: datetime
+    time: UtcTime
     datacontenttype: Literal["application/json"] = "application/json"
-    sequence: str = Field(pattern=r"^[0-9]{1,19}$")
+    sequence: str = Field(pattern=r"^[1-9][0-9]{0,18}$")
     epoch: int = Field(ge=1, le=MAX_SEQUENCE)
     historical: bool = False
     data: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("time")
-    @classmethod
-    def _in_utc(cls, value: datetime) -> datetime:
-        if value.utcoffset() is None or value.utcoffset().total_seconds() != 0:  # type: ignore[union-attr]
-            raise ValueError("expected UTC")
-        return value
 
     @model_validator(mode="after")
     def _id_matches(self) -> "Envelope":
         expected = f"{self.machine}/{self.epoch}/{self.sequence}"
         if self.id != expected:
             raise ValueError(f"id: expected {expected}")
-        if not 1 <= self.number <= MAX_SEQUENCE:
-            raise ValueError("sequence: expected 1 to 2^63-1")
+        if self.number > MAX_SEQUENCE:
+            raise ValueError(f"sequence: expected 1 to {MAX_SEQUENCE}")
         return self
 
     @property
@@ -84,19 +88,14 @@ def envelope(
         raise MessageError(f"envelope: {first_problem(error)}") from error
 
 
-_BATCH = TypeAdapter(list[Envelope])
+_BATCH = TypeAdapter(Annotated[list[Envelope], Field(min_length=1)])
 
 
 def read_envelopes(payload: bytes) -> list[Envelope]:
     """Read one envelope or a batch of them. Raises MessageError; a batch is accepted whole or not at all."""
-    if len(payload) > MAX_BATCH_BYTES:
-        raise MessageError(f"payload: expected at most {MAX_BATCH_BYTES} bytes, got {len(payload)}")
     if not payload.lstrip().startswith(b"["):
         return [Envelope.from_bytes(payload)]
-    try:
-        return _BATCH.validate_json(payload, extra="ignore")
-    except ValidationError as error:
-        raise MessageError(f"batch: {first_problem(error)}") from error
+    return read_json("batch", payload, lambda raw: _BATCH.validate_json(raw, strict=True, extra="ignore"))
 
 
 def write_batch(encoded: Iterable[bytes]) -> bytes:
@@ -105,13 +104,19 @@ def write_batch(encoded: Iterable[bytes]) -> bytes:
 
 
 def split_batches(encoded: Sequence[bytes], limit: int = MAX_BATCH_BYTES) -> list[list[bytes]]:
-    """Group encoded envelopes, in order, so that each batch stays within ``limit`` bytes on the wire."""
+    """Group encoded envelopes, in order, so that each batch stays within ``limit`` bytes on the wire.
+
+    Raises MessageError when one envelope alone is too long.
+    """
     groups: list[list[bytes]] = []
     size = limit + 1
     for item in encoded:
+        if len(item) + 2 > limit:
+            raise MessageError(f"envelope: expected at most {limit - 2} bytes, got {len(item)}")
+        # The first member comes with two brackets, each further one with a comma.
         if size + len(item) + 1 > limit:
             groups.append([])
-            size = 2
+            size = 1
         groups[-1].append(item)
         size += len(item) + 1
     return groups

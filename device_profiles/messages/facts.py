@@ -1,7 +1,8 @@
-"""The data of facts that are not a capability's own event: status changes, tickets, sessions, the agent itself.
+"""The data of facts that are no capability's own event: status changes, tickets, sessions, the agent itself.
 
-Fact types are ``{capability}.{fact}``. A capability's own events (``evaluator.rated``, ``caller.key_pressed``) carry the
-event's shape from ``capabilities``. A change of a status field is ``{capability}.{field}_{value}`` with ``StatusChanged``.
+Fact types are ``{capability}.{fact}``. A capability's own events (``evaluator.rated``, ``caller.key_pressed``) carry
+the event's shape from ``capabilities``. A change of a status field is ``{capability}.{field}_{value}`` with
+``StatusChanged``. Read them with ``read_data`` (messages/body.py).
 """
 
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from device_profiles.capabilities.model import Capability
-from device_profiles.messages.body import Body
+from device_profiles.messages.body import MAX_INTEGER, Body
 
 
 class FaultBody(Body):
@@ -20,7 +21,7 @@ class FaultBody(Body):
 
 
 class StatusChanged(Body):
-    """One status field took another value. ``fault`` is None when the new value is good: evidence that closes an alert."""
+    """A status field took another value. ``fault`` is None when it is good: evidence that closes an alert."""
 
     field: str
     value: str
@@ -51,13 +52,13 @@ class Dropped(Body):
     """``agent.dropped``: these sequences were given up on purpose and will never come."""
 
     lane: Literal["telemetry", "business"]
-    from_sequence: int
-    to_sequence: int
+    from_sequence: int = Field(ge=1, le=MAX_INTEGER)
+    to_sequence: int = Field(ge=1, le=MAX_INTEGER)
     reason: str
 
 
 class Sample(Body):
-    """One telemetry sample; the data of a telemetry envelope (type ``agent.sampled``) is ``{"samples": [Sample]}``."""
+    """One telemetry sample of a slot; ``at_ms`` is Unix time in milliseconds."""
 
     at_ms: int
     slot: str

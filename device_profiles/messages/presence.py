@@ -1,11 +1,10 @@
 """``presence``: whether a machine, or the cloud, is there. Retained; also the last will."""
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
 
-from device_profiles.messages.body import Body
+from device_profiles.messages.body import Body, UtcTime
 
 
 class Presence(Body):
@@ -14,11 +13,11 @@ class Presence(Body):
     state: Literal["online", "offline"]
     epoch: int = Field(ge=0)
     agent_version: str
-    since: datetime
+    since: UtcTime
 
 
 class CloudPresence(Body):
-    """The cloud's presence; ``birth`` changes with every start, so machines know when to announce themselves again."""
+    """The cloud's presence; a new ``birth`` with every start asks the machines to announce themselves again."""
 
     state: Literal["online", "offline"]
     birth: str = Field(max_length=64)

@@ -36,5 +36,5 @@ def unseal(sealed: str, private_key: str) -> dict[str, str]:
 
 
 def subject_token(identity: str, salt_hex: str) -> str:
-    """A token that is the same for the same person while the salt lives, and says nothing else (HMAC-SHA-256, 32 hex)."""
+    """The same token for the same person while the salt lives; it says nothing else (HMAC-SHA-256, 32 hex)."""
     return hmac.new(bytes.fromhex(salt_hex), identity.encode(), sha256).hexdigest()[:32]

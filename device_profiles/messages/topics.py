@@ -48,7 +48,7 @@ class Topic:
 
 
 def check_machine_id(machine: str) -> str:
-    """Return ``machine`` when it is a valid id (a-z, 0-9, inner hyphens, at most 63). Raises MessageError otherwise."""
+    """Return ``machine`` when it is a valid id: a-z, 0-9, inner hyphens, at most 63. Raises MessageError."""
     if not _ID.fullmatch(machine):
         raise MessageError(f"machine id: expected a-z, 0-9 and inner hyphens, at most 63, got {machine[:80]!r}")
     return machine

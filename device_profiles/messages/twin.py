@@ -15,7 +15,7 @@ class Twin(Body):
 
 
 class ServiceOffer(Body):
-    """One service that a ticket machine may offer, and the numbers it may hand out (inclusive ranges, used in order)."""
+    """A service that a ticket machine may offer; ``blocks`` are the numbers it may hand out, in order, inclusive."""
 
     prefix: str
     name_zh: str

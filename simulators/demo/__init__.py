@@ -1,0 +1,1 @@
+"""A whole hall on one machine: starts every process, plays the story, ends everything it started."""
