@@ -1,6 +1,8 @@
 """The guard in tests/conftest.py, tried on small test files in a pytest of their own."""
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -73,19 +75,10 @@ def output(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     for name, code in FILES.items():
         (folder / f"{name}.py").write_text(code)
     (folder / "conftest.py").write_text("from tests.conftest import _tasks_end_with_the_test, leak_guard\n")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-rA",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        f"{repo_root}/pyproject.toml",
-    ]
-    return subprocess.run(
-        [*command, folder], cwd=repo_root, capture_output=True, text=True, check=False
-    ).stdout
+    command = f"{sys.executable} -m pytest -rA -p no:cacheprovider -c {repo_root}/pyproject.toml {folder}"
+    wide = os.environ | {"COLUMNS": "300"}  # else pytest cuts the lines that we look for
+    inner = subprocess.run(shlex.split(command), cwd=repo_root, env=wide, stdout=subprocess.PIPE, check=False)
+    return inner.stdout.decode()
 
 
 @pytest.mark.parametrize("name", ["test_leaks", "test_fixture_leaks"])
