@@ -1,0 +1,1 @@
+"""Bytes: from the wire to typed calls and back."""

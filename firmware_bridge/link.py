@@ -1,0 +1,265 @@
+"""The request and reply engine between a driver and a line.
+
+One exchange at a time. A single question is ``await link.request(...)``. A protocol whose exchange has several steps
+(the device sends ACK, then its reply, and wants an ACK back) takes the line for all of them::
+
+    async with link.exchange() as line:
+        await line.request(frame, effect=Effect.ONCE, accept=is_ack)      # write, wait for the first answer
+        reply = await line.reply(effect=Effect.ONCE, accept=is_positive)  # the next answer, nothing written
+        await line.send(ACK)
+
+The rules, the same for every protocol:
+
+* READ and IDEMPOTENT requests are tried up to ``attempts`` times, then LinkTimeout. A ONCE request is written once;
+  no answer, or a line lost after the first byte, is OutcomeUnknown.
+* Before each try the input is discarded. A reply that ``accept`` refuses is stale: it is counted, handed to
+  ``on_unsolicited``, and the wait goes on.
+* An exchange that ended without its answer (time-out, cancellation) still owes one: the next exchange first waits a
+  short while for that answer and drops it, since most of these protocols have no request numbers.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Generic, Protocol, TypeVar
+
+from device_profiles.capabilities.model import Effect
+from firmware_bridge.clock import Clock
+from firmware_bridge.errors import LinkTimeout, OutcomeUnknown, TransportLost
+from firmware_bridge.transports import Transport
+
+Reply = TypeVar("Reply")
+ReplyOut = TypeVar("ReplyOut", covariant=True)
+
+LATE_REPLY_S = 0.1  # how long after a time-out a late answer is waited for before the next try
+
+
+class Codec(Protocol[ReplyOut]):
+    """A protocol's receiving side, sans-IO; never raises on any input. ``discarded`` counts bytes of no frame."""
+
+    @property
+    def discarded(self) -> int: ...
+
+    def feed(self, data: bytes) -> None: ...
+
+    def next_reply(self) -> ReplyOut | None:
+        """The next whole reply, or None when more bytes are needed."""
+
+    def reset(self) -> None:
+        """Forget a half-received frame and replies not taken (counted as discarded where bytes are at hand)."""
+
+
+@dataclass(slots=True)
+class LinkCounters:
+    """What a link has been through since it was made."""
+
+    requests: int = 0
+    retries: int = 0
+    timeouts: int = 0
+    stale: int = 0
+    unsolicited: int = 0
+    discarded_bytes: int = 0
+    rtt_ms_last: float = 0.0
+
+    def as_metrics(self) -> dict[str, float]:
+        """Telemetry names and values."""
+        return {name: float(value) for name, value in asdict(self).items()}
+
+
+class Exchange(Generic[Reply]):
+    """The steps of an exchange, for the one who holds the line (see ``Link.exchange``)."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        codec: Codec[Reply],
+        clock: Clock,
+        *,
+        reply_s: float,
+        attempts: int,
+        on_unsolicited: Callable[[Reply], None] | None,
+    ) -> None:
+        self._transport = transport
+        self._codec = codec
+        self._clock = clock
+        self._reply_s = reply_s
+        self._attempts = attempts
+        self._on_unsolicited = on_unsolicited
+        self._owed_until = 0.0  # until then a late answer to an earlier request may still come
+        self._codec_discarded = codec.discarded
+        self.counters = LinkCounters()
+
+    async def request(
+        self, data: bytes, *, effect: Effect, accept: Callable[[Reply], bool], deadline_s: float | None = None
+    ) -> Reply:
+        """Write ``data`` and return the first reply that ``accept`` takes, each try within ``deadline_s``.
+
+        Raises LinkTimeout (READ, IDEMPOTENT) or OutcomeUnknown (ONCE), TransportLost.
+        """
+        within_s = self._reply_s if deadline_s is None else deadline_s
+        tries = 1 if effect is Effect.ONCE else self._attempts
+        self.counters.requests += 1
+        for attempt in range(tries):
+            if attempt:
+                self.counters.retries += 1
+            if (reply := await self._try(data, effect, accept, within_s)) is not None:
+                if attempt:  # the device may answer the earlier tries as well
+                    self._owe(within_s)
+                return reply
+        raise self._unanswered(effect, within_s, tries)
+
+    async def reply(self, *, effect: Effect, accept: Callable[[Reply], bool], deadline_s: float | None = None) -> Reply:
+        """The next reply that ``accept`` takes; nothing is written or discarded. Raises as ``request`` does."""
+        within_s = self._reply_s if deadline_s is None else deadline_s
+        try:
+            reply = await self._accepted(accept, within_s)
+        except TransportLost as lost:
+            raise _lost(effect, lost) from lost
+        if reply is None:
+            raise self._unanswered(effect, within_s, 1)
+        return reply
+
+    async def send(self, data: bytes) -> None:
+        """Write ``data``; no reply is expected."""
+        await self._transport.write(data)
+
+    async def receive(self, deadline_s: float) -> Reply | None:
+        """The next reply, whatever it is, or None when none came within ``deadline_s`` (0: what is here already)."""
+        reply = await self._next(deadline_s)
+        if reply is not None:
+            self.counters.unsolicited += 1
+        return reply
+
+    async def _try(self, data: bytes, effect: Effect, accept: Callable[[Reply], bool], within_s: float) -> Reply | None:
+        await self._clear_input()
+        started = self._clock.monotonic()
+        try:
+            await self._transport.write(data)
+            reply = await self._accepted(accept, within_s)
+        except (TransportLost, LinkTimeout) as error:
+            raise _lost(effect, error) from error
+        if reply is not None:
+            self.counters.rtt_ms_last = (self._clock.monotonic() - started) * 1000
+        return reply
+
+    async def _accepted(self, accept: Callable[[Reply], bool], within_s: float) -> Reply | None:
+        """The next reply that ``accept`` takes, or None after ``within_s``; the others count as stale."""
+        try:
+            # One deadline for all of it: a flood of replies that nobody wants must not keep the request alive.
+            async with self._clock.timeout(within_s):
+                while not accept(reply := await self._decoded()):
+                    self._refuse(reply)
+                return reply
+        except TimeoutError:
+            self.counters.timeouts += 1
+            self._owe(LATE_REPLY_S)
+            return None
+        except asyncio.CancelledError:
+            self._owe(within_s)
+            raise
+        finally:
+            self._count_discarded()
+
+    async def _next(self, within_s: float) -> Reply | None:
+        if (reply := self._codec.next_reply()) is not None:
+            return reply
+        try:
+            async with self._clock.timeout(within_s):
+                return await self._decoded()
+        except TimeoutError:
+            return None
+        finally:
+            self._count_discarded()
+
+    async def _decoded(self) -> Reply:
+        while (reply := self._codec.next_reply()) is None:
+            self._codec.feed(await self._transport.read())
+        return reply
+
+    async def _clear_input(self) -> None:
+        if (patience := self._owed_until - self._clock.monotonic()) > 0:
+            if (late := await self._next(patience)) is not None:
+                self._refuse(late)
+            self._owed_until = 0.0
+        while (left := self._codec.next_reply()) is not None:
+            self._refuse(left)
+        self.counters.discarded_bytes += self._transport.discard_input()
+        self._codec.reset()
+        self._count_discarded()
+
+    def _refuse(self, reply: Reply) -> None:
+        self.counters.stale += 1
+        if self._on_unsolicited is not None:
+            self._on_unsolicited(reply)
+
+    def _owe(self, seconds: float) -> None:
+        self._owed_until = self._clock.monotonic() + seconds
+
+    def _count_discarded(self) -> None:
+        total = self._codec.discarded
+        self.counters.discarded_bytes += total - self._codec_discarded
+        self._codec_discarded = total
+
+    def _unanswered(self, effect: Effect, within_s: float, tries: int) -> LinkTimeout | OutcomeUnknown:
+        told = f"expected an answer within {within_s:g} s, none came"
+        if effect is Effect.ONCE:
+            return OutcomeUnknown(f"{told} after the request was written: ask the device for its state, do not repeat")
+        return LinkTimeout(f"{told} in {tries} tries; check the cable, the power and the speed of the line")
+
+
+class Link(Generic[Reply]):
+    """One line shared by one driver's callers: one exchange at a time, first come, first served."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        codec: Codec[Reply],
+        clock: Clock,
+        *,
+        reply_s: float,
+        attempts: int,
+        on_unsolicited: Callable[[Reply], None] | None = None,
+    ) -> None:
+        self._transport = transport
+        self._turn = asyncio.Lock()
+        self._line = Exchange(
+            transport, codec, clock, reply_s=reply_s, attempts=attempts, on_unsolicited=on_unsolicited
+        )
+
+    @property
+    def counters(self) -> LinkCounters:
+        return self._line.counters
+
+    @asynccontextmanager
+    async def exchange(self) -> AsyncIterator[Exchange[Reply]]:
+        """The line for several steps; nobody else gets in between."""
+        async with self._turn:
+            yield self._line
+
+    async def request(
+        self, data: bytes, *, effect: Effect, accept: Callable[[Reply], bool], deadline_s: float | None = None
+    ) -> Reply:
+        """One question, one answer; see ``Exchange.request``."""
+        async with self._turn:
+            return await self._line.request(data, effect=effect, accept=accept, deadline_s=deadline_s)
+
+    async def send(self, data: bytes) -> None:
+        """Write ``data``; no reply is expected."""
+        async with self._turn:
+            await self._line.send(data)
+
+    async def receive(self, deadline_s: float) -> Reply | None:
+        """The next unsolicited reply, or None when none came within ``deadline_s``."""
+        async with self._turn:
+            return await self._line.receive(deadline_s)
+
+    async def close(self) -> None:
+        """Give the line back."""
+        await self._transport.close()
+
+
+def _lost(effect: Effect, error: TransportLost | LinkTimeout) -> TransportLost | LinkTimeout | OutcomeUnknown:
+    if effect is not Effect.ONCE:
+        return error
+    return OutcomeUnknown(f"the line failed after the request had begun to go out: {error}")

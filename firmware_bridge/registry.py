@@ -1,0 +1,40 @@
+"""From a profile to a driver: the name in the profile is the module's name, so there is no list to edit."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+
+from device_profiles.errors import ProfileError
+from device_profiles.schema.peripheral import PeripheralProfile
+from firmware_bridge import drivers
+from firmware_bridge.clock import Clock, SystemClock
+from firmware_bridge.drivers import Driver
+from firmware_bridge.transports import Transport
+
+OpenDriver = Callable[[PeripheralProfile, Transport, Clock], Driver]
+
+_SYSTEM_CLOCK = SystemClock()
+
+
+def load_driver(profile: PeripheralProfile, transport: Transport, clock: Clock = _SYSTEM_CLOCK) -> Driver:
+    """The driver that ``profile`` names, on ``transport`` (open it before the first call).
+
+    Raises ProfileError when there is no such driver or the profile's options are not the driver's.
+    """
+    names = driver_names()
+    if profile.driver not in names:
+        raise ProfileError(f"{profile.id}.toml: driver: expected one of {', '.join(names)}, got {profile.driver!r}")
+    module = importlib.import_module(f"{drivers.__name__}.{profile.driver}")
+    open_driver: OpenDriver = module.open_driver
+    driver = open_driver(profile, transport, clock)
+    if driver.capability != profile.capability:
+        raise ProfileError(
+            f"{profile.id}.toml: capability: driver {profile.driver!r} is a {driver.capability}, "
+            f"the profile says {profile.capability}"
+        )
+    return driver
+
+
+def driver_names() -> list[str]:
+    """Every driver there is."""
+    return sorted(module.name for module in pkgutil.iter_modules(drivers.__path__))

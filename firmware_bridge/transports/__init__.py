@@ -1,0 +1,22 @@
+"""Ways to carry bytes to a device, behind one Protocol."""
+
+from typing import Protocol
+
+
+class Transport(Protocol):
+    """One line to one device. Not safe for two readers or two writers at once: the link above sees to that."""
+
+    async def open(self) -> None:
+        """Take the line for ourselves alone and set it up; raises TransportLost."""
+
+    async def write(self, data: bytes) -> None:
+        """Returns when the system has taken all bytes; raises TransportLost, or LinkTimeout when it does not."""
+
+    async def read(self) -> bytes:
+        """At least one byte, as soon as there is one; raises TransportLost when the device is gone."""
+
+    def discard_input(self) -> int:
+        """Drop what was received and not read yet; returns how many bytes. Raises TransportLost when that is known."""
+
+    async def close(self) -> None:
+        """Give the line back; twice is allowed."""
