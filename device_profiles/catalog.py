@@ -1,7 +1,7 @@
 """The catalogue: every profile of this installation, loaded and checked once, then only read.
 
-Files are ``peripherals/*.toml``, ``machines/*.toml`` and ``halls/*.toml``, in this package and in a site's own folder of
-the same shape. A file's name is the id of its profile. A site adds ids; it cannot change the meaning of a packaged one.
+Files are ``peripherals/*.toml``, ``machines/*.toml`` and ``halls/*.toml``, in this package and in a site's own folder
+of the same shape. A file's name is the id of its profile. A site adds ids; it cannot change what a packaged one means.
 """
 
 import re
@@ -51,9 +51,10 @@ class Catalog:
         return _find("hall", hall_id, self.halls)
 
     def match(self, *, usb: str = "", identify: str = "") -> PeripheralProfile:
-        """The one profile for a device that showed this USB id (``vvvv:pppp``), this model in its identify reply, or both.
+        """The one profile for a device that showed this USB id (``vvvv:pppp``), this model, or both.
 
-        A profile that names both must fit both. Raises ProfileError when none or several profiles fit.
+        ``identify`` is the model that the device named in its identify reply. A profile that names both must fit both.
+        Raises ProfileError when none or several profiles fit.
         """
         found = [profile for profile in self.peripherals.values() if _fits(profile, usb, identify)]
         seen = f"usb {usb or 'unknown'}, model {identify or 'unknown'}"
@@ -61,9 +62,7 @@ class Catalog:
             raise ProfileError(f"device with {seen}: no profile matches; add one with this id under [match]")
         if len(found) > 1:
             ids = ", ".join(sorted(profile.id for profile in found))
-            raise ProfileError(
-                f"device with {seen}: expected one matching profile, got {ids}; name it in the machine profile"
-            )
+            raise ProfileError(f"device with {seen}: expected one profile, got {ids}; name it in the machine profile")
         return found[0]
 
     def digest(self, machine_id: str) -> str:
@@ -78,7 +77,7 @@ class Catalog:
 
 
 def load_catalog(extra: Path | None = None) -> Catalog:
-    """The packaged profiles and those of a site's own folder. Raises ProfileError (``file: key: what is wrong``)."""
+    """The packaged profiles and a site's own. Raises ProfileError (``file: key: what is wrong``)."""
     loader = _load(extra)
     if loader.problems:
         more = len(loader.problems) - 1
@@ -122,9 +121,7 @@ class _Loader:
         self._add_kind(root, "machines", MachineProfile, self.machines)
         self._add_kind(root, "halls", HallProfile, self.halls)
 
-    def _add_kind(
-        self, root: Traversable, kind: str, schema: type[Profile], into: dict[str, Profile]
-    ) -> None:
+    def _add_kind(self, root: Traversable, kind: str, schema: type[Profile], into: dict[str, Profile]) -> None:
         folder = root / kind
         if not folder.is_dir():
             return
@@ -132,16 +129,15 @@ class _Loader:
             if file.name.endswith(".toml"):
                 self._add_file(kind, file, schema, into)
 
-    def _add_file(
-        self, kind: str, file: Traversable, schema: type[Profile], into: dict[str, Profile]
-    ) -> None:
+    def _add_file(self, kind: str, file: Traversable, schema: type[Profile], into: dict[str, Profile]) -> None:
         profile_id = file.name.removesuffix(".toml")
         if profile_id in into:
             self.problems.append(
-                f"{file}: {profile_id!r} is already taken by {self.places[kind, profile_id]}; give the file another name"
+                f"{file}: {profile_id!r} is already taken by {self.places[kind, profile_id]}; "
+                "give the file another name"
             )
             return
-        # Known from here on, even when broken: one mistake should not be reported again by everything that refers to it.
+        # Known from here on, even when broken: one mistake is not reported again by all that refers to it.
         self.places[kind, profile_id] = str(file)
         try:
             into[profile_id] = schema.model_validate({**_read(file), "id": profile_id})
@@ -154,9 +150,7 @@ class _Loader:
         """Every peripheral of a slot, and every machine profile of a hall, must exist."""
         for machine in self.machines.values():
             for name, slot in machine.slots.items():
-                self._refer(
-                    "machines", machine.id, f"slots.{name}.peripheral", slot.peripheral, "peripherals"
-                )
+                self._refer("machines", machine.id, f"slots.{name}.peripheral", slot.peripheral, "peripherals")
         for hall in self.halls.values():
             for index, member in enumerate(hall.machines):
                 self._refer("halls", hall.id, f"machines.{index}.profile", member.profile, "machines")
@@ -174,9 +168,7 @@ class _Loader:
             machine = kinds[counter.machine]
             if machine and machine.kind != "counter_set":
                 place = f"{self.places['halls', hall.id]}: counters.{index}.machine"
-                self.problems.append(
-                    f"{place}: expected a machine of kind counter_set, got {counter.machine!r}, a {machine.kind}"
-                )
+                self.problems.append(f"{place}: expected a counter_set, got {counter.machine!r}, a {machine.kind}")
 
     def catalog(self) -> Catalog:
         return Catalog(

@@ -54,9 +54,7 @@ class Body(BaseModel):
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
         """Read a body. Raises MessageError that names the first wrong field, never what it held."""
-        return read_json(
-            cls.__name__, payload, lambda raw: cls.model_validate_json(raw, strict=True, extra="ignore")
-        )
+        return read_json(cls.__name__, payload, lambda raw: cls.model_validate_json(raw, strict=True, extra="ignore"))
 
 
 def read_json(what: str, payload: bytes, validate: Callable[[bytes], Read]) -> Read:
@@ -91,9 +89,7 @@ def check_values(payload: bytes) -> None:
     """Refuse what no database keeps: NaN, infinite numbers, integers over 64 bits, U+0000. ``payload`` is JSON."""
     if not _SUSPICIOUS.search(payload):
         return
-    value = json.loads(
-        payload.decode(), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_in_64_bits
-    )
+    value = json.loads(payload.decode(), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_in_64_bits)
     if any("\0" in text for text in _strings(value)):
         raise MessageError("body: expected text without U+0000")
 

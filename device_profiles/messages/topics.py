@@ -36,11 +36,16 @@ class Down(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A parsed topic of one machine."""
+    """A topic of one machine. Raises MessageError when an id breaks the rules."""
 
     machine: str
     verb: Up | Down
     slot: str = AGENT_SLOT
+
+    def __post_init__(self) -> None:
+        check_machine_id(self.machine)
+        if not _SLOT.fullmatch(self.slot):
+            raise MessageError(f"topic: slot: expected a-z, 0-9, _ (at most 40), got {self.slot[:60]!r}")
 
     def __str__(self) -> str:
         way = "up" if isinstance(self.verb, Up) else "down"
@@ -68,12 +73,15 @@ def parse(topic: str) -> Topic:
     check_machine_id(machine)
     if shard != shard_of(machine):
         raise MessageError(f"topic: shard of {machine} is {shard_of(machine)}, got {shard[:8]!r}")
-    if not _SLOT.fullmatch(slot):
-        raise MessageError(f"topic: slot: expected a-z, 0-9, _ (at most 40), got {slot[:60]!r}")
-    verbs: type[Up] | type[Down] = Up if way == "up" else Down
-    if way not in ("up", "down") or verb not in set(verbs):
-        raise MessageError(f"topic: unknown way or verb {way[:12]}/{verb[:20]!r}")
-    return Topic(machine, verbs(verb), slot)
+    return Topic(machine, _verb(way, verb), slot)
+
+
+def _verb(way: str, verb: str) -> Up | Down:
+    ways: dict[str, type[Up] | type[Down]] = {"up": Up, "down": Down}
+    known = [f"{name}/{member}" for name, verbs in ways.items() for member in verbs]
+    if f"{way}/{verb}" not in known:
+        raise MessageError(f"topic: expected one of {', '.join(known)}, got {way[:12]!r}/{verb[:20]!r}")
+    return ways[way](verb)
 
 
 def machine_filter(machine: str) -> str:

@@ -1,1 +1,1 @@
-"""Pydantic models of the profile files: a peripheral model, a machine kind, a hall. Unknown keys are errors."""
+"""Pydantic models of the profile files: peripheral, machine, hall. Unknown keys are errors."""

@@ -4,6 +4,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from device_profiles.errors import MessageError
 from device_profiles.messages.topics import check_machine_id
 
 
@@ -53,7 +54,10 @@ class HallMachine(_Part):
     @field_validator("id")
     @classmethod
     def _machine_id(cls, value: str) -> str:
-        return check_machine_id(value)
+        try:
+            return check_machine_id(value)
+        except MessageError as error:
+            raise ValueError(str(error)) from error
 
 
 class HallProfile(_Part):
@@ -85,6 +89,8 @@ class HallProfile(_Part):
         _unique("prefix", [service.prefix for service in self.services])
         clerks = _unique("clerk", [clerk.id for clerk in self.clerks])
         machines = _unique("machine", [machine.id for machine in self.machines])
+        _unique("counter's clerk", [counter.clerk for counter in self.counters])
+        _unique("counter's machine", [counter.machine for counter in self.counters])
         _unique("counter", [counter.id for counter in self.counters])
         _unique("counter number", [str(counter.number) for counter in self.counters])
         for clerk in self.clerks:
@@ -93,6 +99,23 @@ class HallProfile(_Part):
             _known(f"counter {counter.id}: service", counter.services, services)
             _known(f"counter {counter.id}: clerk", [counter.clerk], clerks)
             _known(f"counter {counter.id}: machine", [counter.machine], machines)
+        return self
+
+    @model_validator(mode="after")
+    def _skills(self) -> "HallProfile":
+        skills = {clerk.id: set(clerk.skills) for clerk in self.clerks}
+        for counter in self.counters:
+            what = f"counter {counter.id}: service that clerk {counter.clerk} is skilled in"
+            _known(what, counter.services, skills[counter.clerk])
+        return self
+
+    @model_validator(mode="after")
+    def _inside(self) -> "HallProfile":
+        parts: list[Counter | HallMachine] = [*self.counters, *self.machines]
+        for part in parts:
+            if not (0 <= part.x <= self.width_m and 0 <= part.y <= self.depth_m):
+                size = f"{self.width_m:g} x {self.depth_m:g} m"
+                raise ValueError(f"{part.id}: expected a place inside {size}, got {part.x:g}, {part.y:g}")
         return self
 
 

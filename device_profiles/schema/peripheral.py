@@ -1,5 +1,6 @@
 """A peripheral model: which capability it has, which driver speaks to it, how its line is set."""
 
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -12,7 +13,7 @@ class _File(BaseModel):
 
 
 class Line(_File):
-    """Serial parameters. ``dtr`` and ``rts``: the level to hold while open; None leaves the driver's default."""
+    """Serial parameters. ``dtr``, ``rts``: the level to hold while open; None leaves the driver's default."""
 
     baud: int = Field(default=9600, ge=300, le=4_000_000)
     data_bits: Literal[7, 8] = 8
@@ -44,6 +45,15 @@ class Match(_File):
             if len(vendor) != 4 or len(product) != 4 or set(vendor + product) - set("0123456789abcdef"):
                 raise ValueError(f"expected vendor:product in lower-case hex, got {value!r}")
         return values
+
+    @field_validator("identify")
+    @classmethod
+    def _pattern(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"expected a regular expression ({error}), got {value!r}") from error
+        return value
 
 
 class PeripheralProfile(_File):
