@@ -25,9 +25,7 @@ async def launch() -> AsyncIterator[Browser]:
     program = find_program("chromium")
     async with async_playwright() as playwright:
         # No sandbox: it cannot start as root, and the only pages here are our own.
-        browser = await playwright.chromium.launch(
-            executable_path=program, args=FLAGS, chromium_sandbox=False
-        )
+        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS, chromium_sandbox=False)
         try:
             yield browser
         finally:

@@ -38,9 +38,7 @@ class Cluster:
         A `template` that is already migrated makes a database with tables as cheap as an empty one.
         """
         name = f"test_{next(self._numbers)}"
-        self._run(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-        )
+        self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
         try:
             yield self.url(name)
         finally:

@@ -124,9 +124,7 @@ class Server:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise ServerFailed(
-                f"{self.name} did not stop within {STOP_WITHIN_S} s: {self._log_end()}"
-            ) from None
+            raise ServerFailed(f"{self.name} did not stop within {STOP_WITHIN_S} s: {self._log_end()}") from None
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         give_up_at = time.monotonic() + READY_WITHIN_S

@@ -1,8 +1,7 @@
 """Each server starts, answers and is gone afterwards; each crash and restart keeps what it should."""
 
 import io
-import os
-import signal
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -127,18 +126,22 @@ def test_nothing_is_left_of_a_server(part: str, serve: Callable, port_of: Callab
     assert not folder.exists()
 
 
-def test_a_server_dies_with_a_killed_test_run(repo_root: Path) -> None:
-    require("mosquitto")
+@pytest.mark.parametrize("name", ["mosquitto", "postgres", "victoria"])
+def test_a_server_dies_with_a_killed_test_run(name: str, repo_root: Path) -> None:
+    require(name)
     program = (
-        "import signal\nfrom tests.servers import mosquitto\n"
-        "with mosquitto.serve() as broker:\n    print(broker.process.pid, flush=True)\n    signal.pause()\n"
+        f"import signal\nfrom tests.servers import {name} as part\n"
+        "with part.serve() as server:\n    print(server.process.pid, flush=True)\n    signal.pause()\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], cwd=repo_root, stdout=subprocess.PIPE) as run:
         assert run.stdout is not None
         server = psutil.Process(int(run.stdout.readline()))
-        os.kill(run.pid, signal.SIGKILL)
+        folder = server.cwd()
+        run.kill()
     server.wait(timeout=10)
     assert not server.is_running()
+    # The killed run could not tidy up, and neither the data nor its folder may pile up.
+    shutil.rmtree(folder if name != "postgres" else Path(folder).parent)
 
 
 def test_a_missing_program_says_what_to_do() -> None:
