@@ -1,0 +1,82 @@
+"""How the queue stands: per service for staff, per ticket for its holder."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from cloud.core.clock import Clock, to_ms
+from cloud.core.errors import NotFound
+from cloud.queues.model import Board, Counter, HallPlan, Position, ServiceLine, Ticket
+from cloud.queues.states import CounterState
+from cloud.queues.store import counters, tickets
+from device_profiles.hall.ticket_states import TicketState
+from device_profiles.hall.waiting import estimate
+from device_profiles.schema.hall import Service
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_Counts = Mapping[tuple[str, TicketState], tuple[int, int]]
+
+
+class QueueBoard:
+    """Reads the queue; changes nothing."""
+
+    def __init__(self, plans: Mapping[str, HallPlan], clock: Clock) -> None:
+        self._plans = plans
+        self._clock = clock
+
+    def board(self, conn: "Connection", hall: str) -> Board:
+        """The whole hall. Raises NotFound."""
+        plan = self._plans.get(hall)
+        if plan is None:
+            raise NotFound(f"hall {hall[:60]!r}: there is none with this id")
+        day = counters.day_of(conn, hall)
+        standing = tuple(counters.of_hall(conn, hall))
+        counts = tickets.counts(conn, hall, day)
+        lines = tuple(self._line(service, counts, standing) for service in plan.profile.services)
+        held = {ticket.ticket_id: ticket for ticket in tickets.in_hand(conn, hall, day)}
+        return Board(hall, day, lines, standing, held)
+
+    def position(self, conn: "Connection", token: str) -> Position:
+        """What the code on a ticket opens. Raises NotFound."""
+        ticket = tickets.find_token(conn, token)
+        if ticket is None:
+            raise NotFound("ticket: this code opens none")
+        return self.position_of(conn, ticket)
+
+    def position_of(self, conn: "Connection", ticket: Ticket) -> Position:
+        """Where a ticket stands now."""
+        service = self._plans[ticket.hall].services[ticket.service]
+        standing = counters.of_hall(conn, ticket.hall)
+        number = next((one.number for one in standing if one.counter == ticket.counter), None)
+        if ticket.state is not TicketState.WAITING:
+            return Position(ticket, service, None, None, number)
+        ahead = tickets.count_ahead(conn, ticket)
+        opened, idle = _open_for(service.id, standing)
+        return Position(ticket, service, ahead, estimate(ahead, service.mean_service_s, opened, idle), None)
+
+    def _line(self, service: Service, counts: _Counts, standing: tuple[Counter, ...]) -> ServiceLine:
+        def count(state: TicketState) -> int:
+            return counts.get((service.id, state), (0, 0))[0]
+
+        waiting, oldest_ms = counts.get((service.id, TicketState.WAITING), (0, 0))
+        opened, idle = _open_for(service.id, standing)
+        oldest_wait_s = (to_ms(self._clock.now()) - oldest_ms) // 1000 if waiting else 0
+        return ServiceLine(
+            service=service,
+            waiting=waiting,
+            called=count(TicketState.CALLED),
+            serving=count(TicketState.SERVING),
+            served=count(TicketState.DONE),
+            no_shows=count(TicketState.NO_SHOW),
+            abandoned=count(TicketState.CANCELLED),
+            oldest_wait_s=max(0, oldest_wait_s),
+            open_counters=opened,
+            idle_counters=idle,
+            estimate=estimate(waiting, service.mean_service_s, opened, idle),
+        )
+
+
+def _open_for(service: str, standing: Iterable[Counter]) -> tuple[int, int]:
+    opened = [one for one in standing if one.state is CounterState.OPEN and service in one.services]
+    return len(opened), sum(1 for one in opened if not one.ticket_id)
