@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv --no-config pip compile --universal --python-version 3.11 --ge
 	--no-emit-index-url --quiet $(UPGRADE) --extra build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run demo demo-check test check format bench soak lock clean
+.PHONY: help setup setup-run demo demo-check test check format docs bench soak lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ check: setup ## format, lint, types, import contracts, generated documents
 format: setup ## format and fix what can be fixed by machine
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup ## rewrite the generated documents
+	$(BIN)/python -m scripts.generate_docs
 
 bench: setup ## measure; BENCH=ingest
 	scripts/install-servers
