@@ -1,0 +1,27 @@
+"""Simulated peripherals, one module per protocol family; ``build_peer`` finds the module by the profile's driver."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from device_profiles.schema.peripheral import PeripheralProfile
+from simulators.errors import UnknownName
+from simulators.peripherals.peer import Output, Peer, Surroundings
+
+__all__ = ["Output", "Peer", "build_peer"]
+
+
+def build_peer(profile: PeripheralProfile, seed: int, shared: dict[str, Any], speed: float = 1.0) -> Peer:
+    """The simulated device of a profile. Devices of one machine get the same ``shared`` (people, card path).
+
+    The module is named like the driver, or like the driver's family (``hdp_display`` -> ``hdp``). The same seed and
+    the same input give the same output. Raises UnknownName when there is no module.
+    """
+    family = profile.driver.partition("_")[0]
+    for name in (profile.driver, family):
+        if find_spec(f"{__name__}.{name}") is not None:
+            peer: Peer = import_module(f"{__name__}.{name}").open_peer(Surroundings(profile, seed, shared, speed))
+            return peer
+    raise UnknownName(
+        f"{profile.id}: expected a module {profile.driver}.py or {family}.py in simulators/peripherals, found none"
+    )
