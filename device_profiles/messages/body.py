@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, NoReturn, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from device_profiles.errors import MessageError
@@ -29,7 +29,14 @@ def _in_utc(value: datetime) -> datetime:
     return value
 
 
-UtcTime = Annotated[datetime, AfterValidator(_in_utc)]
+def _written_as_a_time(value: object) -> object:
+    # Pydantic would take a text of digits as seconds since 1970.
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError("expected a time such as 2026-03-02T01:00:00Z")
+    return value
+
+
+UtcTime = Annotated[datetime, BeforeValidator(_written_as_a_time), AfterValidator(_in_utc)]
 
 
 class Body(BaseModel):
