@@ -7,13 +7,13 @@ from simulators.demo.story.world import World, expect
 
 async def garbage_is_quarantined(world: World) -> str:
     """garbage and a foreign machine's event on the broker | counted in quarantine, the cloud goes on."""
-    before = await counted(world, "hallfleet_quarantined_total")
+    before = await counted(world, "hallfleet_ingest_quarantined_total")
     forged = world.observer.message_with(world.observer.facts("ticket.issued")[0]["id"])[1]
     await world.observer.publish(str(Topic("ticket-1", Up.EVENT)), b"\xff{not json")
     await world.observer.publish(str(Topic("counter-1", Up.EVENT)), forged)
     await world.observer.publish("hallfleet/v1/00/nobody/up/event/agent", b"{}")
     after = await world.eventually(
-        lambda: counted(world, "hallfleet_quarantined_total"), lambda seen: seen >= before + 3
+        lambda: counted(world, "hallfleet_ingest_quarantined_total"), lambda seen: seen >= before + 3
     )
     expect(await world.hall.cloud_ready(), "the cloud is no longer ready")
     return f"{after - before:.0f} more in quarantine, cloud ready"

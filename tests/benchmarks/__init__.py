@@ -1,0 +1,1 @@
+"""Measurements: ``hallfleet bench NAME [--json FILE]``. Compare ratios of one run: machines differ."""

@@ -1,0 +1,33 @@
+"""Run one benchmark, or all of them, and print or write the figures."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.benchmarks import agent, ingest
+
+Figures = Mapping[str, object]
+BENCHMARKS: dict[str, Callable[[], Figures]] = {"agent": agent.measure, "ingest": ingest.measure}
+
+
+def main(argv: list[str]) -> int:
+    """``NAME`` or ``all``; returns 0, or 2 for an unknown name."""
+    parser = argparse.ArgumentParser(prog="hallfleet bench", description=__doc__)
+    parser.add_argument("name", choices=[*BENCHMARKS, "all"], help="what to measure")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    options = parser.parse_args(argv)
+    names = list(BENCHMARKS) if options.name == "all" else [options.name]
+    results = {name: dict(BENCHMARKS[name]()) for name in names}
+    for name, figures in results.items():
+        for key, value in figures.items():
+            print(f"{name:<8} {key:<44} {value}")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
