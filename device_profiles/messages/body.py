@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, NoReturn, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from device_profiles.errors import MessageError
@@ -30,13 +30,16 @@ def _in_utc(value: datetime) -> datetime:
 
 
 def _written_as_a_time(value: object) -> object:
-    # Pydantic would take numbers, and text of digits, as seconds since 1970.
-    if isinstance(value, datetime) or (isinstance(value, str) and "T" in value):
+    # Read here, since pydantic would take a text of digits as seconds since 1970.
+    if not isinstance(value, str):
         return value
-    raise ValueError("expected a time such as 2026-03-02T01:00:00Z")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("expected a time such as 2026-03-02T01:00:00Z") from None
 
 
-UtcTime = Annotated[datetime, Field(strict=False), BeforeValidator(_written_as_a_time), AfterValidator(_in_utc)]
+UtcTime = Annotated[datetime, BeforeValidator(_written_as_a_time), AfterValidator(_in_utc)]
 
 
 class Body(BaseModel):
