@@ -1,5 +1,7 @@
 """Engines for SQLite and PostgreSQL, set up so that no update is lost and nothing committed disappears."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ from sqlalchemy.engine import URL, make_url
 
 from cloud.core.errors import Invalid
 
+# An escaped NUL, not an escaped backslash with u0000 behind it.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 SQLITE_BUSY_MS = 10_000
 
 
@@ -24,7 +28,13 @@ def create_engine(url: str, *, read_only: bool = False, readers: int = 4) -> sa.
     options = {"postgresql_readonly": True} if read_only else {"isolation_level": "REPEATABLE READ"}
     size = readers if read_only else 1
     return sa.create_engine(
-        parsed, pool_size=size, max_overflow=2, pool_pre_ping=True, execution_options=options
+        parsed,
+        pool_size=size,
+        max_overflow=2,
+        pool_pre_ping=True,
+        execution_options=options,
+        json_serializer=to_json,
+        hide_parameters=True,  # values may be personal; errors are logged
     )
 
 
@@ -33,15 +43,24 @@ def database_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError:
-        raise Invalid(
-            f"database_url: expected sqlite:///file or postgresql://..., got {_shown(url)}"
-        ) from None
+        raise Invalid(f"database_url: expected sqlite:///file or postgresql://..., got {_shown(url)}") from None
     backend = parsed.get_backend_name()
     if backend == "sqlite" and parsed.database not in (None, "", ":memory:"):
         return parsed
     if backend == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     raise Invalid(f"database_url: expected sqlite:///file or postgresql://..., got {_shown(url)}")
+
+
+def to_json(value: Any) -> str:
+    """JSON that both databases keep and every reader takes: no NaN, no infinity, no NUL. Raises Invalid."""
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except ValueError as error:
+        raise Invalid("json: expected finite numbers, got NaN or infinity") from error
+    if "\\u0000" in text and _NUL.search(text):
+        raise Invalid("json: expected text without NUL characters")
+    return text
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -61,6 +80,8 @@ def _sqlite(url: URL, read_only: bool, readers: int) -> sa.Engine:
     engine = sa.create_engine(
         url,
         poolclass=sa.QueuePool,
+        json_serializer=to_json,
+        hide_parameters=True,  # values may be personal; errors are logged
         pool_size=readers if read_only else 1,
         connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MS / 1000},
     )

@@ -33,9 +33,7 @@ class Tx:
         Raises whatever a reaction raises, and ReactionLoop when facts cause each other without end.
         """
         if self._depth >= MAX_DEPTH:
-            raise ReactionLoop(
-                f"{fact.type}: published {MAX_DEPTH} reactions deep; which one publishes it again?"
-            )
+            raise ReactionLoop(f"{fact.type}: published {MAX_DEPTH} reactions deep; which one publishes it again?")
         self.facts.append(fact)
         self._depth += 1
         try:

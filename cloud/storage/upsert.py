@@ -41,9 +41,7 @@ def upsert(
     connection.execute(_on_conflict(statement, key, values), [dict(row) for row in last.values()])
 
 
-def insert_missing(
-    connection: sa.Connection, table: sa.Table, rows: Iterable[Row], key: Sequence[str]
-) -> None:
+def insert_missing(connection: sa.Connection, table: sa.Table, rows: Iterable[Row], key: Sequence[str]) -> None:
     """Insert ``rows``; those whose ``key`` is taken are left as they are."""
     values = [dict(row) for row in rows]
     if values:

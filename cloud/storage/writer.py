@@ -64,13 +64,9 @@ class Writer:
         self._metrics = metrics
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._thread: Thread | None = None
-        metrics.describe(
-            COMMIT_SECONDS, "histogram", "Time from the start of a batch to the end of its commit"
-        )
+        metrics.describe(COMMIT_SECONDS, "histogram", "Time from the start of a batch to the end of its commit")
         metrics.describe(COMMITTED_UNITS, "counter", "Units of work that were committed")
-        metrics.describe(
-            REPLAYED_BATCHES, "counter", "Batches tried again since a unit failed or met another writer"
-        )
+        metrics.describe(REPLAYED_BATCHES, "counter", "Batches tried again since a unit failed or met another writer")
 
     def start(self, deliver: Callable[[Done], None]) -> None:
         """Begin to work; ``deliver`` gets every finished batch."""
@@ -118,7 +114,7 @@ class Writer:
             except _UnitFailed:
                 careful = True
             except sa.exc.DBAPIError as error:
-                if not _is_conflict(error):
+                if not is_conflict(error):
                     raise
             self._metrics.count(REPLAYED_BATCHES)
         return self._commit(jobs, careful=True)
@@ -143,14 +139,17 @@ def _run_job(job: Job, tx: Tx) -> Outcome:
         with tx.savepoint():
             return Outcome(job.work(tx))
     except Exception as error:
-        if _is_conflict(error):
+        if is_conflict(error):
             raise
         if not tx.careful:
             raise _UnitFailed from error
         return Outcome(error=error)
 
 
-def _is_conflict(error: Exception) -> bool:
-    """True when another process changed what this transaction had read (SQLSTATE 40001, 40P01)."""
+def is_conflict(error: Exception) -> bool:
+    """True when another process changed what this transaction had read (SQLSTATE 40001, 40P01).
+
+    Code that catches errors inside a unit of work lets these pass: only a new transaction can help.
+    """
     original = error.orig if isinstance(error, sa.exc.DBAPIError) else None
     return getattr(original, "sqlstate", None) in ("40001", "40P01")

@@ -1,0 +1,1 @@
+"""Who the machines are, whether they are there, and how their slots are."""

@@ -1,0 +1,112 @@
+"""What the fleet learns from what machines say, and what it knows about them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from cloud.core.clock import Clock, to_ms
+from cloud.core.facts import Fact
+from cloud.fleet import store
+from cloud.fleet.model import Register
+from cloud.fleet.states import MachineState
+from cloud.storage.tx import Tx
+from device_profiles.capabilities import CAPABILITIES, Capability
+from device_profiles.messages.facts import StatusChanged
+from device_profiles.messages.inventory import Inventory
+from device_profiles.messages.presence import Presence
+
+
+class FleetService:
+    """Reactions to presence, inventory, reported status and changes of status."""
+
+    def __init__(self, register: Register, clock: Clock) -> None:
+        self.register = register
+        self._clock = clock
+
+    def note_presence(self, tx: Tx, fact: Fact) -> None:
+        """``machine.announced``: keep it, and publish ``machine.online`` or ``machine.offline`` when it changed.
+
+        The word of an agent that has been replaced by a newer one (its last will came late) is ignored.
+        """
+        presence = Presence.model_validate(fact.data, extra="ignore")
+        known = store.read_machine(tx.conn, fact.machine)
+        if known is not None and (presence.epoch, to_ms(presence.since)) < (known.epoch, known.since_ms):
+            return
+        changed = known is None or known.state != presence.state
+        now_ms = to_ms(self._clock.now())
+        row = {
+            "id": fact.machine,
+            "state": presence.state,
+            "epoch": presence.epoch,
+            "agent_version": presence.agent_version,
+            "since_ms": to_ms(presence.since),
+            "changed_ms": now_ms if changed or known is None else known.changed_ms,
+        }
+        store.save_presence(tx.conn, row)
+        if changed:
+            tx.publish(replace(fact, type=f"machine.{presence.state}", data={"epoch": presence.epoch}))
+
+    def note_inventory(self, tx: Tx, fact: Fact) -> None:
+        """``machine.inventoried``: keep what the machine is made of."""
+        inventory = Inventory.model_validate(fact.data, extra="ignore")
+        store.save_inventory(tx.conn, fact.machine, inventory.model_dump(mode="json"), to_ms(fact.at))
+
+    def note_reported(self, tx: Tx, fact: Fact) -> None:
+        """``machine.reported``: the whole status of every slot, so the truth after anything that was missed."""
+        values = fact.data.get("values", {})
+        known = self.register.machine(fact.machine).capabilities
+        rows = [
+            self._row(fact, slot, {name: value for name, value in status.items() if _is_plain(value)})
+            for slot, status in values.items()
+            if slot in known and isinstance(status, Mapping)
+        ]
+        store.save_slots(tx.conn, rows)
+
+    def note_status(self, tx: Tx, fact: Fact) -> None:
+        """A fact of a slot with StatusChanged as its data: keep the new value. Older than what we know: ignored."""
+        if not is_status_change(fact):
+            return
+        change = StatusChanged.model_validate(fact.data, extra="ignore")
+        known = store.read_slot(tx.conn, fact.machine, fact.slot)
+        if known is not None and fact.historical and to_ms(fact.at) < known.at_ms:
+            return
+        status = {**(known.status if known is not None else {}), change.field: change.value}
+        store.save_slots(tx.conn, [self._row(fact, fact.slot, status)])
+
+    def state_of(self, tx: Tx, machine: str) -> MachineState:
+        """Whether a machine is there."""
+        return store.state_of(tx.conn, machine)
+
+    def is_online(self, tx: Tx, machine: str) -> bool:
+        """Whether a machine is there now."""
+        return self.state_of(tx, machine) is MachineState.ONLINE
+
+    def _row(self, fact: Fact, slot: str, status: Mapping[str, Any]) -> dict[str, Any]:
+        capability = self.register.capability(fact.machine, slot)
+        return {
+            "machine": fact.machine,
+            "slot": slot,
+            "status": dict(status),
+            "faults": faults_of(capability, status),
+            "at_ms": to_ms(fact.at),
+        }
+
+
+def faults_of(capability: Capability, status: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The faults that a status means: field to ``{code, action}``."""
+    found = {name: capability.fault_of(name, str(value)) for name, value in status.items()}
+    return {
+        name: {"code": fault.code, "action": fault.action.value} for name, fault in found.items() if fault is not None
+    }
+
+
+def is_status_change(fact: Fact) -> bool:
+    """Whether ``fact`` tells that a status field took another value (``{capability}.{field}_{value}``)."""
+    subject, _, what = fact.type.partition(".")
+    if subject not in CAPABILITIES or "field" not in fact.data or "value" not in fact.data:
+        return False
+    return what == f"{fact.data['field']}_{fact.data['value']}"
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float | bool)
