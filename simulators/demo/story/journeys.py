@@ -78,30 +78,35 @@ async def start(world: World, machine: str, item: str) -> str:
 
 
 async def play_endorsement(
-    world: World, person: str, *, payment_code_of: str = "", kill_cloud_before_payment: bool = False
+    world: World,
+    person: str,
+    *,
+    machine: str = ENDORSE,
+    payment_code_of: str = "",
+    kill_cloud_before_payment: bool = False,
 ) -> None:
     """Everything that a citizen does at the endorsement machine, in the order in which the machine asks."""
-    session = world.sessions[ENDORSE]
+    session = world.sessions[machine]
     await wait_for_command(world, session, "accept")
-    await world.press(ENDORSE, "card_unit", "insert_card", person=person)
+    await world.press(machine, "card_unit", "insert_card", person=person)
     await wait_for_command(world, session, "read", slot="id_reader")
-    await world.press(ENDORSE, "id_reader", "insert_card", person=person)
+    await world.press(machine, "id_reader", "insert_card", person=person)
     await wait_for_command(world, session, "identify")
-    await world.press(ENDORSE, "id_reader", "remove_card")
-    await world.press(ENDORSE, "fingerprint", "present_finger", person=person)
-    await choose(world, ENDORSE)
-    await world.press(ENDORSE, "fingerprint", "lift_finger")
+    await world.press(machine, "id_reader", "remove_card")
+    await world.press(machine, "fingerprint", "present_finger", person=person)
+    await choose(world, machine)
+    await world.press(machine, "fingerprint", "lift_finger")
     await wait_for_command(world, session, "read", slot="scanner")
     if kill_cloud_before_payment:
         await world.hall.supervisor.kill(CLOUD)
-    await pay(world, ENDORSE, payment_code_of or person)
+    await pay(world, machine, payment_code_of or person)
     if kill_cloud_before_payment:
         await world.hall.supervisor.restart(CLOUD)
         await world.hall.wait_for(world.hall.cloud_ready, "the cloud is back")
     await world.eventually(
-        lambda: world.look(ENDORSE, "card_unit"), lambda seen: seen["position"] == "gate", limit_s=20.0
+        lambda: world.look(machine, "card_unit"), lambda seen: seen["position"] == "gate", limit_s=20.0
     )
-    await world.press(ENDORSE, "card_unit", "take_card")
+    await world.press(machine, "card_unit", "take_card")
 
 
 async def wait_for_command(world: World, session: str, name: str, *, slot: str = "", nth: int = 1) -> None:
@@ -139,11 +144,16 @@ async def balance_outside(world: World, machine: str) -> dict[str, Any]:
     """Cards printed, papers printed and payments standing, counted at the devices and at the gateway."""
     papers = (await world.look(machine, "printer"))["printed_total"]
     paid = sum(1 for entry in (await world.ledger())["payments"] if entry["state"] == "authorised")
-    if machine != ENDORSE:
+    if not has_card_unit(world, machine):
         return {"cards": 0, "papers": papers, "paid": paid, "card_in_machine": False}
     cards = (await world.look(machine, "card_printer"))["printed_total"]
     position = (await world.look(machine, "card_unit"))["position"]
     return {"cards": cards, "papers": papers, "paid": paid, "card_in_machine": position != "none"}
+
+
+def has_card_unit(world: World, machine: str) -> bool:
+    """Whether this is an endorsement machine."""
+    return any(each.id == machine and each.profile == "endorsement-machine" for each in world.hall.plan.hall.machines)
 
 
 def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:

@@ -57,6 +57,17 @@ class Observer:
                     seen.add(body["command_id"])
         return len(seen)
 
+    def passed(self, flow_id: str, way: str) -> int:
+        """How many different ``command`` or ``result`` messages of one journey have passed."""
+        seen: set[str] = set()
+        for topic, payload in self.messages:
+            if f"/{way}/" in topic and flow_id.encode() in payload:
+                body = json.loads(payload)
+                bodies = body if isinstance(body, list) else [body]
+                each = [one.get("data", one) for one in bodies]
+                seen |= {one["command_id"] for one in each if one.get("flow_id") == flow_id and "command_id" in one}
+        return len(seen)
+
     def message_with(self, fact_id: str) -> tuple[str, bytes]:
         """The first message that carried the fact with this id."""
         for topic, payload in self.messages:
