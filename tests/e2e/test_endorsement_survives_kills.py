@@ -14,14 +14,12 @@ MACHINE = "corner-endorse-1"
 ONE_OF_EACH = {"cards": 1, "papers": 1, "paid": 1}
 
 
-async def kill_after(world: World, session: str, way: str, count: int) -> bool:
-    """Kill and restart the cloud as soon as ``count`` messages went that way; False when the case ended before."""
-    while world.observer.passed(session, way) < count:
-        await asyncio.sleep(0.002)
+async def kill_after(world: World, session: str, way: str, count: int) -> None:
+    """Kill and restart the cloud as soon as ``count`` messages of the journey went that way."""
+    await world.observer.until(lambda: world.observer.passed(session, way) >= count)
     await world.hall.supervisor.kill(CLOUD)
     await world.hall.supervisor.restart(CLOUD)
     await world.hall.wait_for(world.hall.cloud_ready, "the cloud is back")
-    return True
 
 
 async def endorse(world: World, person: str, kills: list[tuple[str, int]]) -> None:

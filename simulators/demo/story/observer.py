@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ class Observer:
     port: int
     messages: list[tuple[str, bytes]] = field(default_factory=list)
     _client: aiomqtt.Client | None = None
+    _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, listening: asyncio.Event) -> None:
         """Listen until cancelled; sets ``listening`` once subscribed."""
@@ -32,6 +33,13 @@ class Observer:
             async for message in client.messages:
                 if len(self.messages) < KEEP and isinstance(message.payload, bytes):
                     self.messages.append((str(message.topic), message.payload))
+                    self._heard.set()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Return as soon as ``holds()`` after a message; for one waiter at a time."""
+        while not holds():
+            self._heard.clear()
+            await self._heard.wait()
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """Speak on the broker, as a faulty or hostile client would."""
