@@ -21,6 +21,8 @@ class TransportLost(BridgeError):
 class FrameError(BridgeError):
     """Bytes that cannot be put into a frame, or a well-framed answer whose content cannot be read."""
 
+    transient = True
+
 
 class PeerBrokeProtocol(BridgeError):
     """The device answers, but not as its document says: most likely another device is on this line."""
