@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from cloud.queues.states import CounterState
 from device_profiles.catalog import Catalog
 from device_profiles.hall.ticket_states import TicketState
 from device_profiles.hall.waiting import WaitEstimate
@@ -11,9 +11,17 @@ from device_profiles.schema.hall import HallProfile, Service
 from device_profiles.schema.machine import MachineProfile
 
 
+class CounterState(StrEnum):
+    """Whether a counter calls citizens."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    PAUSED = "paused"
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One visit. ``subject`` is the person's token when a card was swiped; ``machine`` is empty when staff issued it."""
+    """One visit. ``subject``: the person's token when a card was swiped. ``machine``: empty when staff issued it."""
 
     ticket_id: str
     hall: str

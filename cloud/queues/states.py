@@ -4,14 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from cloud.core.errors import Conflict
-
-
-class CounterState(StrEnum):
-    """Whether a counter calls citizens."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    PAUSED = "paused"
+from cloud.queues.model import CounterState
 
 
 class CounterStep(StrEnum):

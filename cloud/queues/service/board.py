@@ -1,19 +1,15 @@
 """How the queue stands: per service for staff, per ticket for its holder."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from cloud.core.clock import Clock, to_ms
 from cloud.core.errors import NotFound
-from cloud.queues.model import Board, Counter, HallPlan, Position, ServiceLine, Ticket
-from cloud.queues.states import CounterState
+from cloud.queues.model import Board, Counter, CounterState, HallPlan, Position, ServiceLine, Ticket
 from cloud.queues.store import counters, tickets
+from cloud.storage.reading import Connection
 from device_profiles.hall.ticket_states import TicketState
 from device_profiles.hall.waiting import estimate
 from device_profiles.schema.hall import Service
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 _Counts = Mapping[tuple[str, TicketState], tuple[int, int]]
 
@@ -25,7 +21,7 @@ class QueueBoard:
         self._plans = plans
         self._clock = clock
 
-    def board(self, conn: "Connection", hall: str) -> Board:
+    def board(self, conn: Connection, hall: str) -> Board:
         """The whole hall. Raises NotFound."""
         plan = self._plans.get(hall)
         if plan is None:
@@ -37,14 +33,14 @@ class QueueBoard:
         held = {ticket.ticket_id: ticket for ticket in tickets.in_hand(conn, hall, day)}
         return Board(hall, day, lines, standing, held)
 
-    def position(self, conn: "Connection", token: str) -> Position:
+    def position(self, conn: Connection, token: str) -> Position:
         """What the code on a ticket opens. Raises NotFound."""
         ticket = tickets.find_token(conn, token)
         if ticket is None:
             raise NotFound("ticket: this code opens none")
         return self.position_of(conn, ticket)
 
-    def position_of(self, conn: "Connection", ticket: Ticket) -> Position:
+    def position_of(self, conn: Connection, ticket: Ticket) -> Position:
         """Where a ticket stands now."""
         service = self._plans[ticket.hall].services[ticket.service]
         standing = counters.of_hall(conn, ticket.hall)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from cloud.core.clock import Clock, to_ms
 from cloud.core.errors import Conflict, Invalid, NotFound
-from cloud.queues.model import Counter, HallPlan, Ticket
+from cloud.queues.model import Counter, CounterState, HallPlan, Ticket
 from cloud.queues.service.announcements import Announcer
 from cloud.queues.service.news import counter_fact, ticket_fact
 from cloud.queues.service.tickets import TicketDesk, step_to
-from cloud.queues.states import CounterState, CounterStep, after
+from cloud.queues.states import CounterStep, after
 from cloud.queues.store import counters, tickets
 from cloud.storage.unit_of_work import Tx
 from device_profiles.errors import HallRuleError

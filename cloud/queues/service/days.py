@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from cloud.core.clock import Clock
-from cloud.queues.model import Counter, HallPlan
+from cloud.queues.model import Counter, CounterState, HallPlan
 from cloud.queues.service.announcements import Announcer
 from cloud.queues.service.leases import NumberLeases
 from cloud.queues.service.news import counter_fact
 from cloud.queues.service.tickets import TicketDesk
-from cloud.queues.states import FIRST, CounterState
+from cloud.queues.states import FIRST
 from cloud.queues.store import counters, tickets
 from cloud.storage.unit_of_work import Tx
 from device_profiles.hall.ticket_states import Actor, TicketStep

@@ -1,7 +1,6 @@
 """The queue's door: one object that routes, reactions and other features talk to."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from cloud.core.bus import Bus
 from cloud.core.clock import Clock
@@ -15,10 +14,8 @@ from cloud.queues.service.ports import CommandSender, DesiredWriter
 from cloud.queues.service.reactions import MachineReports
 from cloud.queues.service.tickets import TicketDesk
 from cloud.queues.store import tickets
+from cloud.storage.reading import Connection
 from cloud.storage.unit_of_work import Tx
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 
 class QueueService:
@@ -48,14 +45,14 @@ class QueueService:
         bus.on("caller.key_pressed", self._reports.on_key)
         bus.on("evaluator.rated", self._reports.on_rated)
 
-    def ticket(self, conn: "Connection", ticket_id: str) -> Ticket:
+    def ticket(self, conn: Connection, ticket_id: str) -> Ticket:
         """A ticket by its id. Raises NotFound."""
         return tickets.get(conn, ticket_id)
 
-    def rating(self, conn: "Connection", ticket_id: str) -> int | None:
+    def rating(self, conn: Connection, ticket_id: str) -> int | None:
         """The grade that a ticket was given."""
         return tickets.rating_of(conn, ticket_id)
 
-    def waiting(self, conn: "Connection", hall: str, day: str) -> list[Ticket]:
+    def waiting(self, conn: Connection, hall: str, day: str) -> list[Ticket]:
         """The first 500 waiting tickets of a hall, in the order in which they will be called."""
         return list(tickets.waiting(conn, hall, day))

@@ -6,8 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from cloud.core.errors import Conflict, NotFound
-from cloud.queues.model import Counter
-from cloud.queues.states import CounterState
+from cloud.queues.model import Counter, CounterState
 from cloud.queues.store.tables import counters, hall_days
 from cloud.storage.upsert import insert_missing, upsert
 

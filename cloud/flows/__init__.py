@@ -1,0 +1,1 @@
+"""Journeys of citizens across a machine's peripherals and the departments behind them."""
