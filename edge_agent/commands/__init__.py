@@ -1,0 +1,1 @@
+"""What the cloud asks of this machine: journalled, run per slot in order, answered once."""

@@ -1,0 +1,81 @@
+"""An outbox in memory, with the rules of the real one: for tests and for a look at the agent without a disk."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from edge_agent.errors import OutboxFull
+from edge_agent.outbox.rules import AGENT, DROP_CHUNK, DROPPED, FLOW_LIMIT, dropped_data, encode, runs, size_of
+from edge_agent.ports import Depth, Lane, Row
+
+
+class MemoryOutbox:
+    """See ``ports.Outbox``; holds ``room_bytes`` of rows."""
+
+    def __init__(self, *, epoch: int = 1, room_bytes: int = 1 << 20) -> None:
+        self.rows: list[Row] = []
+        self._epoch = epoch
+        self._room_bytes = room_bytes
+        self._last = 0
+        self._acked = 0
+        self._grew = asyncio.Condition()
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    async def append(
+        self, slot: str, fact_type: str, data: dict[str, Any], at: datetime, lane: Lane = Lane.BUSINESS
+    ) -> int:
+        self._make_room(size_of(encode(data)), at)
+        sequence = self._insert(slot, fact_type, data, at, lane)
+        async with self._grew:
+            self._grew.notify_all()
+        return sequence
+
+    async def peek(self, after: int, limit: int) -> list[Row]:
+        return [row for row in self.rows if row.sequence > after][:limit]
+
+    async def dropped(self, first: int, last: int) -> list[Row]:
+        facts = [row for row in self.rows if row.type == DROPPED]
+        return [row for row in facts if row.data["from_sequence"] <= last and row.data["to_sequence"] >= first]
+
+    async def acknowledged(self) -> int:
+        return self._acked
+
+    async def ack(self, epoch: int, sequence: int) -> None:
+        if epoch == self._epoch and self._acked < sequence <= self._last:
+            self._acked = sequence
+            self.rows = [row for row in self.rows if row.sequence > sequence]
+
+    async def depth(self) -> Depth:
+        business = [row for row in self.rows if row.lane is Lane.BUSINESS]
+        return Depth(
+            epoch=self._epoch,
+            last_sequence=self._last,
+            business=len(business),
+            telemetry=len(self.rows) - len(business),
+            oldest_at=min((row.at for row in self.rows), default=None),
+            fill=min(1.0, sum(size_of(encode(row.data)) for row in business) / self._room_bytes),
+        )
+
+    async def accepts_flows(self) -> bool:
+        return (await self.depth()).fill < FLOW_LIMIT
+
+    async def wait_beyond(self, sequence: int) -> None:
+        async with self._grew:
+            await self._grew.wait_for(lambda: self._last > sequence)
+
+    def _insert(self, slot: str, fact_type: str, data: dict[str, Any], at: datetime, lane: Lane) -> int:
+        self._last += 1
+        self.rows.append(Row(self._last, lane, slot, fact_type, at, data))
+        return self._last
+
+    def _make_room(self, size: int, at: datetime) -> None:
+        while sum(size_of(encode(row.data)) for row in self.rows) + size > self._room_bytes:
+            oldest = [row.sequence for row in self.rows if row.lane is Lane.TELEMETRY][:DROP_CHUNK]
+            if not oldest:
+                raise OutboxFull(f"outbox: expected room for {size} bytes, business rows fill it")
+            self.rows = [row for row in self.rows if row.sequence not in oldest]
+            for first, last in runs(oldest):
+                self._insert(AGENT, DROPPED, dropped_data(first, last), at, Lane.BUSINESS)

@@ -1,0 +1,44 @@
+"""The rules of the two lanes that every outbox keeps."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from device_profiles.messages.facts import Dropped
+
+DROPPED: Final = "agent.dropped"
+AGENT: Final = "agent"
+FLOW_LIMIT: Final = 0.8
+"""Part of the room that business rows may fill before nothing new is begun for a citizen."""
+
+ROW_OVERHEAD: Final = 64  # bytes of a row beside its data: columns, index, page headers
+DROP_CHUNK: Final = 64  # telemetry rows given up at a time: fewer facts about drops than drops
+
+
+def encode(data: dict[str, Any]) -> str:
+    """The data of a row as it is stored."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def size_of(text: str) -> int:
+    """The room that a row with this data takes, in bytes (an estimate from above)."""
+    return 4 * len(text) // 3 + ROW_OVERHEAD if text.isascii() else 3 * len(text) + ROW_OVERHEAD
+
+
+def runs(sequences: Iterable[int]) -> list[tuple[int, int]]:
+    """Sorted sequences as inclusive runs without gaps."""
+    found: list[tuple[int, int]] = []
+    for sequence in sequences:
+        if found and found[-1][1] == sequence - 1:
+            found[-1] = (found[-1][0], sequence)
+        else:
+            found.append((sequence, sequence))
+    return found
+
+
+def dropped_data(first: int, last: int) -> dict[str, Any]:
+    """The data of the fact that telemetry ``first`` to ``last`` was given up."""
+    fact = Dropped(
+        lane="telemetry", from_sequence=first, to_sequence=last, reason="outbox full, oldest telemetry first"
+    )
+    return fact.model_dump(mode="json")

@@ -1,0 +1,150 @@
+"""What the agent's parts ask of each other. Adapters and fakes satisfy these; only ``app`` chooses one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from device_profiles.capabilities.model import Shape, Status
+from device_profiles.messages.twin import DesiredAgent
+from firmware_bridge import clock
+
+
+class Clock(clock.Clock, Protocol):
+    """Monotonic time, and the time of day in UTC."""
+
+    def now(self) -> datetime:
+        """The time of day; may jump when the machine's clock is set."""
+
+
+class Lane(StrEnum):
+    """How much a row matters. BUSINESS is never dropped; TELEMETRY gives way, oldest first."""
+
+    BUSINESS = "business"
+    TELEMETRY = "telemetry"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One fact, sample set or result that waits for the cloud's acknowledgement."""
+
+    sequence: int
+    lane: Lane
+    slot: str
+    type: str
+    at: datetime
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How full the outbox is. ``fill`` is the part of its room that business rows take (0 to 1)."""
+
+    epoch: int
+    last_sequence: int
+    business: int
+    telemetry: int
+    oldest_at: datetime | None
+    fill: float
+
+
+class Outbox(Protocol):
+    """Durable, ordered, bounded. Sequences count from 1 without gaps, across restarts, within one epoch."""
+
+    @property
+    def epoch(self) -> int:
+        """Rises when the outbox is new, so that a lost file is a fact and not a silence."""
+
+    async def append(
+        self, slot: str, fact_type: str, data: dict[str, Any], at: datetime, lane: Lane = Lane.BUSINESS
+    ) -> int:
+        """Store a row and return its sequence once it is durable. Raises OutboxFull."""
+
+    async def peek(self, after: int, limit: int) -> list[Row]:
+        """Up to ``limit`` rows with a sequence above ``after``, in order."""
+
+    async def dropped(self, first: int, last: int) -> list[Row]:
+        """The ``agent.dropped`` rows that speak of sequences in ``first`` to ``last``."""
+
+    async def acknowledged(self) -> int:
+        """The highest sequence that the cloud has acknowledged; 0 at the start of an epoch."""
+
+    async def ack(self, epoch: int, sequence: int) -> None:
+        """The cloud has everything up to ``sequence``: free it. Another epoch, or what was never sent, is ignored."""
+
+    async def depth(self) -> Depth:
+        """How full it is."""
+
+    async def accepts_flows(self) -> bool:
+        """Whether something new may be begun for a citizen: False when business rows fill 80 % of the room."""
+
+    async def wait_beyond(self, sequence: int) -> None:
+        """Returns when a row above ``sequence`` has been appended."""
+
+
+class SlotView(Protocol):
+    """A slot as commands and local flows see it: one call at a time, in the order asked."""
+
+    @property
+    def capability(self) -> str: ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether the device answers now."""
+
+    @property
+    def status(self) -> Status:
+        """The last known status."""
+
+    async def settled(self) -> None:
+        """Returns when the slot runs, or has tried and failed; at the start of the agent this takes a moment."""
+
+    async def execute(
+        self,
+        name: str,
+        args: Shape,
+        *,
+        run_for_s: float,
+        before_effect: Callable[[], Awaitable[None]] | None = None,
+    ) -> Shape:
+        """Run a command. ``before_effect`` is awaited when the device is ours and ready, right before it is asked.
+
+        Raises SlotNotReady (nothing was asked), TimeoutError (not done within ``run_for_s`` of having the device),
+        and what the driver raises.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message from the cloud. ``confirm`` tells the broker that it need not be delivered again."""
+
+    topic: str
+    payload: bytes
+    confirm: Callable[[], None]
+
+
+class Link(Protocol):
+    """One connection to the broker that is up."""
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> "asyncio.Future[None]":
+        """Send at QoS 1; the future ends with the broker's confirmation, LinkLost or PublishRefused. Raises LinkLost."""
+
+    async def receive(self) -> Incoming:
+        """The next message. Raises LinkLost."""
+
+
+class Uplink(Protocol):
+    """Where the cloud is to be found."""
+
+    def connect(self) -> AbstractAsyncContextManager[Link]:
+        """A link, subscribed to this machine's ``down`` and the cloud's presence. Raises LinkLost."""
+
+
+class DesiredView(Protocol):
+    """What the cloud last wanted of this machine; kept, so that the machine works from it with the link down."""
+
+    @property
+    def agent(self) -> DesiredAgent: ...

@@ -1,0 +1,89 @@
+"""All settings of an agent: a TOML file and ``HALLFLEET_EDGE_*`` variables."""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from device_profiles.configuration import load_settings
+from device_profiles.errors import MessageError
+from device_profiles.messages.topics import check_machine_id
+
+DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+class EdgeSettings(BaseModel):
+    """One machine. Unknown keys are errors that name the nearest known one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: str = Field(description="id of the machine, unique in the fleet; also its MQTT client id and user name")
+    profile: str = Field(description="id of a machine profile")
+    broker: str = Field(description="mqtts://host[:port]; mqtt:// only to this machine itself")
+    data_dir: Path = Field(description="outbox, journal and what the cloud wanted last")
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    ports: dict[str, str] = Field(
+        default_factory=dict, description="slot name -> device, such as /dev/serial/by-id/..."
+    )
+    screen_port: int = Field(default=0, ge=0, le=65535, description="TCP port of the machine's own pages; 0: none")
+    keepalive_s: int = Field(default=30, ge=5, le=600)
+    outbox_mib: int = Field(default=64, ge=2, le=4096, description="taken on the disk at the first start")
+    sample_s: float = Field(default=30.0, ge=1, le=3600, description="pace of telemetry")
+    profiles_dir: Path | None = Field(default=None, description="a site's own profiles beside the packaged ones")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("machine")
+    @classmethod
+    def _machine_id(cls, value: str) -> str:
+        try:
+            return check_machine_id(value)
+        except MessageError as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("broker")
+    @classmethod
+    def _broker_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.path.strip("/"):
+            raise ValueError("expected mqtts://host[:port] or mqtt://127.0.0.1[:port]")
+        if parts.username or parts.password:
+            raise ValueError("expected no user name in the URL: the machine id and its certificate are used")
+        if parts.scheme == "mqtt" and not _is_loopback(parts.hostname):
+            raise ValueError("expected mqtts:// to another host: without TLS everybody on the way could read and write")
+        return value
+
+    @model_validator(mode="after")
+    def _certificates(self) -> "EdgeSettings":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file: expected both or neither")
+        return self
+
+    @property
+    def broker_address(self) -> tuple[str, int]:
+        """Host and port of the broker."""
+        parts = urlsplit(self.broker)
+        return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the broker is spoken to over TLS."""
+        return self.broker.startswith("mqtts:")
+
+
+def load(file: Path | None, environ: Mapping[str, str]) -> EdgeSettings:
+    """The settings. Raises ConfigurationError with every problem."""
+    return load_settings(EdgeSettings, "edge", file, environ)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
