@@ -37,4 +37,4 @@ def load_driver(profile: PeripheralProfile, transport: Transport, clock: Clock =
 
 def driver_names() -> list[str]:
     """Every driver there is."""
-    return sorted(module.name for module in pkgutil.iter_modules(drivers.__path__))
+    return sorted(m.name for m in pkgutil.iter_modules(drivers.__path__) if not m.name.startswith("_"))
