@@ -92,8 +92,11 @@ def _device_routes(app: FastAPI, machines: Machines) -> None:
 def _people_routes(app: FastAPI, people: People, crowd: Crowd) -> None:
     @app.get("/people")
     async def list_people() -> dict[str, Any]:
-        listed = [asdict(person) for person in people]
-        return {"paused": crowd.paused, "activity": crowd.activity(), "people": listed}
+        return {p.key: {**asdict(p), "payment_code": people.payment_code(p.key)} for p in people}
+
+    @app.get("/activity")
+    async def activity() -> dict[str, Any]:
+        return {"paused": crowd.paused, **crowd.activity()}
 
     @app.post("/people/pause")
     async def pause() -> dict[str, bool]:
@@ -107,7 +110,7 @@ def _people_routes(app: FastAPI, people: People, crowd: Crowd) -> None:
 
     @app.post("/people/{person}/payment-code")
     async def payment_code(person: str) -> dict[str, str]:
-        return {"code": people.payment_code(person)}
+        return {"code": people.new_payment_code(person)}
 
     @app.get("/people/{person}/permit")
     async def permit(person: str) -> dict[str, object]:

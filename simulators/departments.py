@@ -205,7 +205,7 @@ def _why_unknown(id_number: str) -> str:
 def _exit_entry_routes(app: FastAPI, office: BackOffice, today: Today) -> None:
     def remaining(document_number: str) -> int:
         mine = [one for one in office.all("endorsement") if one["document"] == digest(document_number)]
-        return VISITS_A_YEAR - sum(one["year"] == today().year for one in mine)
+        return VISITS_A_YEAR - len([one for one in mine if one["year"] == today().year])
 
     @app.post("/exit-entry/eligibility")
     async def eligibility(asked: DocumentAsked) -> Answer:

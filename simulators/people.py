@@ -91,11 +91,15 @@ class People:
         return self._permits[key]
 
     def payment_code(self, key: str) -> str:
-        """A new one-use payment code on that person's phone: ``28`` and 16 digits (the pattern of Alipay)."""
-        person = self.person(key)
-        used = self._codes[key] = self._codes.get(key, 0) + 1
-        digits = random.Random(f"code/{self.seed}/{person.key}/{used}").randrange(10**16)
+        """The one-use payment code on that person's phone: ``28`` and 16 digits (the pattern of Alipay)."""
+        shown = self._codes.get(self.person(key).key, 0)
+        digits = random.Random(f"code/{self.seed}/{key}/{shown}").randrange(10**16)
         return f"28{digits:016d}"
+
+    def new_payment_code(self, key: str) -> str:
+        """Have the phone show a new code, since the one before is used up or old."""
+        self._codes[key] = self._codes.get(self.person(key).key, 0) + 1
+        return self.payment_code(key)
 
 
 def _person(seed: int, number: int) -> Person:

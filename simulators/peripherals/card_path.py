@@ -46,7 +46,7 @@ class CardPath:
 
     def snapshot(self) -> dict[str, Any]:
         """The card and where it is."""
-        return {"place": str(self.place), "card": self.card.snapshot() if self.card else None}
+        return {"position": str(self.place), "card": self.card.snapshot() if self.card else None}
 
 
 def path_of(around: Surroundings) -> CardPath:

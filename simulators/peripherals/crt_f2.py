@@ -44,13 +44,15 @@ class CardUnit:
         self._initialised = self._entry_open = self._jammed = False
         self._drawn_at: float | None = None
         self._handed_over = False
+        self._offered = ""
         self._chip: Chip | None = None
         self._stacker, self._bin = 100, 0
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
         return {
-            "insert_card": self._insert_card, "take_card": self._take_card, "jam": self._jam,
+            "insert_card": self._insert_card, "withdraw_card": self._withdraw_card,
+            "take_card": self._take_card, "jam": self._jam,
             "clear_jam": self._clear_jam, "fill_bin": self._fill_bin, "empty_bin": self._empty_bin,
             "set_stacker": self._set_stacker, "power_cycle": self._power_cycle,
         }  # fmt: skip
@@ -58,7 +60,8 @@ class CardUnit:
     def snapshot(self) -> dict[str, Any]:
         return {
             **self._path.snapshot(),
-            "gate_open": self._entry_open, "jammed": self._jammed, "stacker": self._stacker, "bin": self._bin,
+            "gate_open": self._entry_open, "offered": self._offered,
+            "jammed": self._jammed, "stacker": self._stacker, "bin": self._bin,
             "kept": [card.snapshot() for card in self._path.kept],
         }  # fmt: skip
 
@@ -221,6 +224,7 @@ class CardUnit:
         if parameter not in (0x30, 0x31):
             raise WRONG_PARAMETER
         self._entry_open = parameter == 0x30
+        self._swallow()
         return b""
 
     def _card_type(self, _parameter: int, _data: bytes) -> bytes:
@@ -260,13 +264,21 @@ class CardUnit:
         elif now >= self._drawn_at:
             self._go(Place.HOLD)
 
-    def _insert_card(self, person: str) -> None:
-        if not self._entry_open or self._jammed:
-            raise ButtonRefused("insert_card: expected an open gate, it is shut")
+    def _insert_card(self, person: str) -> dict[str, bool]:
+        """Push the permit against the gate: it goes in now, or as soon as the gate opens."""
         if self._path.card is not None:
             raise ButtonRefused(f"insert_card: expected an empty path, a card is at {self._path.place}")
-        self._path.put(self._around.people.permit(person), Place.ENTERING)
-        self._drawn_at = None
+        self._offered = self._around.people.person(person).key
+        self._swallow()
+        return {"accepted": not self._offered}
+
+    def _swallow(self) -> None:
+        if self._offered and self._entry_open and not self._jammed and self._path.card is None:
+            self._path.put(self._around.people.permit(self._offered), Place.ENTERING)
+            self._offered, self._drawn_at = "", None
+
+    def _withdraw_card(self) -> None:
+        self._offered = ""
 
     def _take_card(self) -> dict[str, object]:
         if self._path.place != Place.GATE:

@@ -37,6 +37,8 @@ class Module:
         self._finger, self._score = "", 0
         self._image: tuple[str, int] | None = None
         self._buffers: dict[int, tuple[str, int]] = {}
+        self._lifted_once = False
+        self._captures = 0
         self._greet = False
 
     @property
@@ -46,7 +48,7 @@ class Module:
         }  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:
-        return {"finger": self._finger, "enrolled": len(self._pages)}
+        return {"finger": self._finger, "enrolled": len(self._pages), "captures": self._captures}
 
     def advance(self, now: float) -> Output:
         greeting: Output = [(now + 0.1, b"\x55")] if self._greet else []  # the R503 says so when it is ready
@@ -104,6 +106,11 @@ class Module:
         return (OK if password == self._password else WRONG_PASSWORD), b"", 0.01
 
     def _get_image(self) -> Answer:
+        """People lift the finger when it has been taken and put it down again: one empty capture lies between."""
+        self._captures += 1
+        if self._lifted_once:
+            self._lifted_once, self._image = False, None
+            return NO_FINGER, b"", 0.2
         self._image = (self._finger, self._score) if self._finger else None
         return (OK if self._image else NO_FINGER), b"", 0.2
 
@@ -113,6 +120,7 @@ class Module:
         if self._image[1] <= 0:
             return TOO_FEW_FEATURES, b"", 0.3
         self._buffers[2 if buffer == 2 else 1] = self._image
+        self._lifted_once = bool(self._finger)
         return OK, b"", 0.3
 
     def _make_template(self) -> Answer:
@@ -179,7 +187,7 @@ class Module:
         self._finger, self._score = self._people.person(person).key, score
 
     def _lift_finger(self) -> None:
-        self._finger, self._score = "", 0
+        self._finger, self._score, self._lifted_once = "", 0, False
 
     def _power_cycle(self) -> None:
         self._image, self._greet = None, True

@@ -39,7 +39,7 @@ class SamV:
         self._kind = "citizen"
         self._step = "idle"  # idle -> found -> selected -> read: then the card has to leave first
         self._broken_reads = 0
-        self._reads = 0
+        self._reads = self._finds = 0
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
@@ -50,6 +50,7 @@ class SamV:
             "card": self._card.key if self._card else "",
             "step": self._step,
             "reads": self._reads,
+            "finds": self._finds,
             "baud": self.baud,
         }
 
@@ -104,6 +105,7 @@ class SamV:
         return struct.pack("<HHIII", 5, 3, 20260101, 123456, serial)
 
     def _find(self) -> Answer:
+        self._finds += 1
         if self._card is None or self._step == "read":
             return NO_CARD, b"", 0.03
         self._step = "found"
