@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 
 from device_profiles.errors import ConfigurationError, ProfileError
@@ -29,7 +30,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "edge": Verb("edge_agent.__main__", "the agent of one machine: run, check, outbox"),
         "simulate": Verb("simulators.__main__", "simulated peripherals, machines, halls, departments"),
         "profiles": Verb("device_profiles.__main__", "profiles: list, show, check, schema"),
-        "bench": Verb("simulators.benchmarks", "measure: bench NAME [--json FILE]"),
+        "bench": Verb("tests.benchmarks.__main__", "measure: bench NAME [--json FILE]; in a checkout only"),
         "doctor": Verb("edge_agent.doctor", "whether this machine can run hallfleet"),
     }
 )
@@ -54,8 +55,10 @@ def usage() -> str:
 
 
 def _run(name: str, argv: list[str]) -> int:
-    run: Callable[[list[str]], int] = import_module(VERBS[name].module).main
+    if name == "bench":
+        sys.path.insert(0, str(Path(__file__).parent))  # the benchmarks stand beside this file and are not installed
     try:
+        run: Callable[[list[str]], int] = import_module(VERBS[name].module).main
         return run(argv)
     except (ConfigurationError, ProfileError) as error:
         print(f"hallfleet {name}: {error}", file=sys.stderr)
