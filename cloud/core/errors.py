@@ -79,3 +79,11 @@ class SchemaMismatch(HallfleetError):
 
     code = "schema_mismatch"
     title = "The database has another schema"
+
+
+class PreconditionRequired(HallfleetError):
+    """A change that needs to say which version it was decided on."""
+
+    status = 428
+    code = "precondition_required"
+    title = "Say which version you changed"

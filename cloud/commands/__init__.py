@@ -1,0 +1,1 @@
+"""What is asked of machines, until its outcome is known."""

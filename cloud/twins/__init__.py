@@ -1,0 +1,1 @@
+"""What each machine last reported of itself, and what is wanted of it."""

@@ -1,0 +1,103 @@
+"""Desired and reported values of machines, by version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from cloud.core.clock import Clock, to_ms
+from cloud.core.errors import Invalid, PreconditionFailed
+from cloud.core.facts import Fact
+from cloud.storage.tx import Tx
+from cloud.twins import store
+from device_profiles.messages.body import first_problem
+from device_profiles.messages.twin import DesiredAgent, Twin
+
+DESIRED_CHANGED = "twin.desired_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What is wanted of a machine; ``version`` 0: nothing yet."""
+
+    machine: str
+    version: int
+    values: Mapping[str, Any]
+
+
+class TwinService:
+    """The use cases of twins, each inside the caller's transaction."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def desired(self, tx: Tx, machine: str) -> Desired:
+        """What is wanted of ``machine`` now."""
+        return desired_of(store.read_twin(tx.conn, machine))
+
+    def set_desired(
+        self, tx: Tx, machine: str, patch: Mapping[str, Any], *, expected_version: int | None = None
+    ) -> Desired:
+        """Merge ``patch`` (RFC 7396: null removes) into what is wanted, and publish ``twin.desired_changed``.
+
+        A patch that changes nothing keeps the version. Raises PreconditionFailed when ``expected_version`` is not the
+        present one, Invalid when the result is not what a machine understands.
+        """
+        twin = store.read_twin(tx.conn, machine)
+        if expected_version is not None and expected_version != twin["desired_version"]:
+            raise PreconditionFailed(
+                f"machine {machine}: desired is at version {twin['desired_version']}, got {expected_version}"
+            )
+        merged = merge(twin["desired"], patch)
+        if merged == twin["desired"] and twin["desired_version"]:
+            return desired_of(twin)
+        check_desired(merged)
+        changed = {**twin, "desired": merged, "desired_version": twin["desired_version"] + 1}
+        store.save_twin(tx.conn, {**changed, "changed_ms": to_ms(self._clock.now())})
+        data = {"version": changed["desired_version"]}
+        tx.publish(Fact(DESIRED_CHANGED, self._clock.now(), data, machine))
+        return desired_of(changed)
+
+    def note_presence(self, tx: Tx, fact: Fact) -> None:
+        """``machine.announced``: a new epoch means a new disk, whose versions begin again."""
+        twin, epoch = store.read_twin(tx.conn, fact.machine), int(fact.data.get("epoch", 0))
+        if epoch > twin["reported_epoch"]:
+            changed = {**twin, "reported_epoch": epoch, "reported_version": -1}
+            store.save_twin(tx.conn, changed)
+
+    def note_reported(self, tx: Tx, fact: Fact) -> None:
+        """``machine.reported``: keep it when its version is not older; publish ``twin.reported_changed``."""
+        reported, twin = Twin.model_validate(fact.data, extra="ignore"), store.read_twin(tx.conn, fact.machine)
+        if reported.version < twin["reported_version"] or reported.values == twin["reported"]:
+            return
+        changed = {**twin, "reported": reported.values, "reported_version": reported.version}
+        store.save_twin(tx.conn, {**changed, "changed_ms": to_ms(fact.at)})
+        tx.publish(replace(fact, type="twin.reported_changed", data={"version": reported.version}))
+
+
+def desired_of(twin: Mapping[str, Any]) -> Desired:
+    """The desired side of a stored twin."""
+    return Desired(twin["machine"], twin["desired_version"], twin["desired"])
+
+
+def merge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON merge patch (RFC 7396) of objects."""
+    result = dict(target)
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = result.get(key)
+            result[key] = merge(below if isinstance(below, Mapping) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def check_desired(values: Mapping[str, Any]) -> None:
+    """Raises Invalid, naming the first problem, when a machine would not understand ``values``."""
+    try:
+        DesiredAgent.model_validate(dict(values))
+    except ValidationError as error:
+        raise Invalid(f"desired: {first_problem(error)}") from error
