@@ -130,7 +130,7 @@ class Link(Protocol):
     """One connection to the broker that is up."""
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> "asyncio.Future[None]":
-        """Send at QoS 1; the future ends with the broker's confirmation, LinkLost or PublishRefused. Raises LinkLost."""
+        """Send at QoS 1; the future ends with the broker's word: done, LinkLost or PublishRefused. Raises LinkLost."""
 
     async def receive(self) -> Incoming:
         """The next message. Raises LinkLost."""

@@ -1,7 +1,7 @@
 """MQTT 5 with paho on the event loop: its socket is watched by the loop, no thread runs beside it.
 
-Every link is a new paho client, so nothing that an earlier one had in flight is sent behind our back: the outbox decides
-what is sent again. The broker knows the session by the client id and keeps what comes for us meanwhile.
+Every link is a new paho client, so nothing that an earlier one had in flight is sent behind our back: the outbox
+decides what is sent again. The broker knows the session by the client id and keeps what comes for us meanwhile.
 """
 
 import asyncio

@@ -59,7 +59,7 @@ class CloudSession:
         self._uplink = uplink
         self._parts = parts
         self._backoff = backoff
-        self.online = False
+        self.online = False  # a link is up and the cloud is behind it
         self.refused_messages = 0
 
     async def run(self) -> None:
@@ -78,14 +78,15 @@ class CloudSession:
         conversation = _Conversation(link, self._parts, self)
         try:
             await conversation.announce()
-            self._set_online(True)
+            _log.info("uplink: linked")
             self._backoff.reset()
             await conversation.run()
         finally:
-            self._set_online(False)
+            self.set_online(False)
             await conversation.farewell()
 
-    def _set_online(self, online: bool) -> None:
+    def set_online(self, online: bool) -> None:
+        """The cloud came or went."""
         if online != self.online:
             self.online = online
             _log.info("uplink: %s", "online" if online else "offline")
@@ -151,6 +152,7 @@ class _Conversation:
         await handlers[topic.verb](topic, message.payload)
 
     def _hear_cloud(self, presence: CloudPresence) -> None:
+        self._session.set_online(presence.state == "online")
         if presence.state == "online" and presence.birth != self._cloud_birth:
             if self._cloud_birth:
                 self._reborn.set()

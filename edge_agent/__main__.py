@@ -1,0 +1,103 @@
+"""``hallfleet edge run | check | outbox``."""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from device_profiles.errors import ConfigurationError, ProfileError
+from edge_agent import settings as edge_settings
+from edge_agent.errors import AgentError
+from edge_agent.plan import plan_machine
+from edge_agent.settings import EdgeSettings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; the exit code is 0 when all is well, 2 when the settings are wrong, 1 for the rest."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = edge_settings.load(options.config, os.environ)
+        return int(options.verb(settings, options))
+    except (ConfigurationError, ProfileError) as error:
+        print(f"hallfleet edge: {error}", file=sys.stderr)
+        return 2
+    except (AgentError, sqlite3.Error) as error:
+        print(f"hallfleet edge: {error}", file=sys.stderr)
+        return 1
+
+
+def run(settings: EdgeSettings, options: argparse.Namespace) -> int:
+    """Run the agent until SIGTERM or SIGINT."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    asyncio.run(_run_until_signal(settings))
+    return 0
+
+
+def check(settings: EdgeSettings, options: argparse.Namespace) -> int:
+    """Look at settings, profile and ports without starting anything."""
+    plan = plan_machine(settings)
+    slots = {
+        name: {"peripheral": slot.profile.id, "port": str(slot.port), "present": slot.port.exists()}
+        for name, slot in plan.slots.items()
+    }
+    unmounted = [name for name in plan.profile.slots if name not in plan.slots]
+    if options.json:
+        found = {"machine": settings.machine, "profile": plan.profile.id, "slots": slots, "unmounted": unmounted}
+        print(json.dumps(found, ensure_ascii=False))
+        return 0
+    print(f"{settings.machine}: {plan.profile.id}, broker {settings.broker}")
+    for name, slot in slots.items():
+        print(f"  {name:16} {slot['peripheral']:24} {slot['port']}{'' if slot['present'] else '  (not plugged in)'}")
+    for name in unmounted:
+        print(f"  {name:16} not mounted")
+    return 0
+
+
+def outbox(settings: EdgeSettings, options: argparse.Namespace) -> int:
+    """Show what waits for the cloud, also while the agent runs."""
+    from edge_agent.app import OUTBOX_FILE
+    from edge_agent.outbox.sqlite import read_depth
+
+    path = settings.data_dir / OUTBOX_FILE
+    if not path.exists():
+        raise AgentError(f"{path}: no outbox yet; the agent makes it at its first start")
+    depth = read_depth(path)
+    if options.json:
+        print(json.dumps(asdict(depth), default=str))
+        return 0
+    print(f"epoch {depth.epoch}, last sequence {depth.last_sequence}, oldest {depth.oldest_at or '-'}")
+    print(f"business {depth.business} rows ({depth.fill:.1%} of the room), telemetry {depth.telemetry} rows")
+    return 0
+
+
+async def _run_until_signal(settings: EdgeSettings) -> None:
+    from edge_agent.app import run_agent  # here: `check` need not load MQTT and the drivers
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_agent(settings, stop)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hallfleet edge", description="One machine of a hall.")
+    verbs = parser.add_subparsers(required=True, metavar="run|check|outbox")
+    for verb in (run, check, outbox):
+        sub = verbs.add_parser(verb.__name__, help=verb.__doc__, description=verb.__doc__)
+        sub.add_argument("--config", type=Path, help="TOML file; HALLFLEET_EDGE_* variables win over it")
+        sub.add_argument("--json", action="store_true", help="machine-readable output (check, outbox)")
+        sub.set_defaults(verb=verb)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

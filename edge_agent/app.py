@@ -1,0 +1,271 @@
+"""The composition root: the one place that chooses adapters and connects the parts of an agent."""
+
+import asyncio
+import fcntl
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
+
+from device_profiles.capabilities import CAPABILITIES
+from device_profiles.messages.facts import Sample, Samples
+from device_profiles.messages.inventory import Inventory, SlotInventory
+from edge_agent import __version__
+from edge_agent.commands import journal
+from edge_agent.commands.execute import Executor
+from edge_agent.commands.journal import Journal
+from edge_agent.errors import AgentError, OutboxFull
+from edge_agent.local_flows import book
+from edge_agent.local_flows.book import TicketBook
+from edge_agent.local_flows.ticket import TicketDesk, TicketParts
+from edge_agent.outbox.sqlite import SqliteOutbox
+from edge_agent.plan import MachinePlan, Mounted, plan_machine
+from edge_agent.ports import Clock, Lane, SlotView
+from edge_agent.screen.board import Board
+from edge_agent.screen.desk import DeskParts, ScreenDesk
+from edge_agent.screen.slot import ScreenSlot
+from edge_agent.settings import EdgeSettings
+from edge_agent.slots.runner import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, SlotParts, SlotRunner
+from edge_agent.storage import DurableFile, Values, values
+from edge_agent.timing import Backoff, SystemClock
+from edge_agent.twin import Desired, Reported
+from edge_agent.uplink.mqtt import BrokerAddress, MqttUplink, tls_context
+from edge_agent.uplink.session import CloudSession, SessionParts, presence_of
+from firmware_bridge.drivers import Driver
+from firmware_bridge.registry import load_driver
+from firmware_bridge.transports.serial import SerialTransport
+
+OUTBOX_FILE = "outbox.db"
+MACHINE_FILE = "machine.db"
+MACHINE_SCHEMA = values.SCHEMA + journal.SCHEMA + book.SCHEMA
+MACHINE_ROOM_MIB = 4
+_log = logging.getLogger(__name__)
+
+
+class Agent:
+    """One machine's agent; ``run`` until ``stop`` is set."""
+
+    def __init__(self, settings: EdgeSettings, plan: MachinePlan, outbox: SqliteOutbox, file: DurableFile) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._clock: Clock = SystemClock()
+        self._outbox = outbox
+        self._book = TicketBook(file)
+        self._reported = Reported(Values(file))
+        self._desired = Desired(Values(file))
+        self._board = Board(self._clock)
+        self._screen = ScreenSlot(self._board, self._clock)
+        parts = SlotParts(self._clock, outbox, self)
+        self._runners = {name: _runner(name, mounted, parts) for name, mounted in plan.slots.items()}
+        self._executor = Executor(Journal(file), outbox, self._views(), self._desired, self._clock)
+        by_capability: dict[str, SlotView] = {view.capability: view for view in self._views().values()}
+        ticket_parts = TicketParts(self._book, outbox, self._desired, self._clock, by_capability)
+        self._tickets = TicketDesk(ticket_parts)
+        self._session = self._cloud_session()
+        self._desk = ScreenDesk(
+            DeskParts(
+                machine=settings.machine,
+                profile=plan.profile,
+                board=self._board,
+                slot=self._screen,
+                tickets=self._tickets,
+                outbox=outbox,
+                desired=self._desired,
+                clock=self._clock,
+                by_capability=by_capability,
+                online=lambda: self._session.online,
+            )
+        )
+
+    def slot_changed(self, slot: SlotRunner) -> None:
+        """A slot's state or status is new."""
+        self._reported.set(slot.name, slot.status.model_dump(mode="json", exclude_none=True))
+        self._board.touch()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop`` is set; then leave in order: presence offline, devices closed."""
+        await self._desired.open()
+        await self._reported.open()
+        self._report_agent()
+        if self._plan.profile.screen:
+            self._reported.set("screen", self._screen.status.model_dump(mode="json"))
+        await self._executor.recover()
+        await self._tickets.recover()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for work in self._works(stop):
+                    group.create_task(work())
+        except* _Stopped:
+            _log.info("agent: stopped")
+
+    def _works(self, stop: asyncio.Event) -> list[Callable[[], Coroutine[None, None, None]]]:
+        works: list[Callable[[], Coroutine[None, None, None]]] = [
+            *(runner.run for runner in self._runners.values()),
+            self._executor.run,
+            self._session.run,
+        ]
+        works += [self._sample, self._follow_desired, partial(_until, stop)]
+        if self._plan.profile.screen:
+            works.append(self._board.run)
+        if self._settings.screen_port:
+            works.append(self._serve_screen)
+        return works
+
+    async def _serve_screen(self) -> None:
+        from edge_agent.screen.routes import application  # here: a machine without a screen loads no web framework
+        from edge_agent.screen.server import serve
+
+        await serve(application(self._desk), self._settings.screen_port)
+
+    async def _sample(self) -> None:
+        """Telemetry, for ever; a full outbox costs a sample and nothing else."""
+        while True:
+            await self._clock.sleep(self._settings.sample_s)
+            samples = Samples(samples=[await self._agent_sample(), *self._slot_samples()])
+            try:
+                data = samples.model_dump(mode="json")
+                await self._outbox.append("agent", "agent.sampled", data, self._clock.now(), Lane.TELEMETRY)
+            except OutboxFull as error:
+                _log.warning("telemetry: %s", error)
+
+    async def _agent_sample(self) -> Sample:
+        depth = await self._outbox.depth()
+        metrics = {
+            "rss_mib": _resident_mib(),
+            "outbox_business": float(depth.business),
+            "outbox_telemetry": float(depth.telemetry),
+            "outbox_fill": depth.fill,
+            "refused_messages": float(self._session.refused_messages),
+        }
+        return Sample(at_ms=self._now_ms(), slot="agent", metrics=metrics)
+
+    def _slot_samples(self) -> list[Sample]:
+        counted = {name: runner.counters() for name, runner in self._runners.items()}
+        return [Sample(at_ms=self._now_ms(), slot=name, metrics=found) for name, found in counted.items() if found]
+
+    async def _follow_desired(self) -> None:
+        while True:
+            version = self._desired.twin.version
+            self._report_agent()
+            self._board.touch()
+            await self._desired.wait_beyond(version)
+
+    def _report_agent(self) -> None:
+        agent = {"version": __version__, "epoch": self._outbox.epoch, "desired_version": self._desired.twin.version}
+        self._reported.set("agent", agent)
+
+    def _views(self) -> dict[str, SlotView]:
+        views: dict[str, SlotView] = dict(self._runners)
+        if self._plan.profile.screen:
+            views["screen"] = self._screen
+        return views
+
+    def _inventory(self) -> Inventory:
+        slots = {name: _slot_inventory(runner) for name, runner in self._runners.items()}
+        return Inventory(machine_profile=self._plan.profile.id, digest=self._plan.digest, slots=slots)
+
+    def _cloud_session(self) -> CloudSession:
+        parts = SessionParts(
+            machine=self._settings.machine,
+            agent_version=__version__,
+            since=self._clock.now(),
+            outbox=self._outbox,
+            reported=self._reported,
+            desired=self._desired,
+            commands=self._executor,
+            inventory=self._inventory,
+            online_changed=lambda online: self._board.touch(),
+            clock=self._clock,
+        )
+        uplink = MqttUplink(_address(self._settings), parts.machine, presence_of(parts, "offline").to_bytes())
+        return CloudSession(uplink, parts, Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S))
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+
+async def run_agent(settings: EdgeSettings, stop: asyncio.Event) -> None:
+    """Run one machine until ``stop``. Raises ConfigurationError, ProfileError, AgentError."""
+    plan = plan_machine(settings)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_sole_owner(settings))
+        outbox, file = await stack.enter_async_context(_files(settings))
+        await Agent(settings, plan, outbox, file).run(stop)
+
+
+class _Stopped(Exception):
+    """Ends the task group when somebody asked for it."""
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()
+    raise _Stopped
+
+
+@asynccontextmanager
+async def _files(settings: EdgeSettings) -> AsyncIterator[tuple[SqliteOutbox, DurableFile]]:
+    now = SystemClock().now()
+    outbox = SqliteOutbox(settings.data_dir / OUTBOX_FILE, room_mib=settings.outbox_mib)
+    file = DurableFile(settings.data_dir / MACHINE_FILE, MACHINE_SCHEMA, room_mib=MACHINE_ROOM_MIB)
+    try:
+        await outbox.open(now)
+        await file.open(now)
+        yield outbox, file
+    finally:
+        await outbox.close()
+        await file.close()
+
+
+@contextmanager
+def _sole_owner(settings: EdgeSettings) -> Iterator[None]:
+    """Two agents on one outbox would number their facts twice: the second one is refused."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "agent.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AgentError(f"data_dir: another agent already runs on {settings.data_dir}; stop it first") from None
+        yield
+
+
+def _runner(name: str, mounted: Mounted, parts: SlotParts) -> SlotRunner:
+    async def connect() -> Driver:
+        transport = SerialTransport(str(mounted.port), mounted.profile.line)
+        driver = load_driver(mounted.profile, transport, parts.clock)
+        await transport.open()
+        return driver
+
+    backoff = Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
+    return SlotRunner(name, mounted.profile, mounted.port, connect, parts, backoff)
+
+
+def _slot_inventory(runner: SlotRunner) -> SlotInventory:
+    declared = sorted(CAPABILITIES[runner.capability].commands)
+    return SlotInventory(
+        profile=runner.profile.id,
+        capability=runner.capability,
+        serial_number=runner.identity.serial_number,
+        model=runner.identity.model,
+        firmware=runner.identity.firmware,
+        declared=declared,
+        observed=declared if runner.ready else [],
+        last_proved=sorted(runner.proved),
+    )
+
+
+def _address(settings: EdgeSettings) -> BrokerAddress:
+    host, port = settings.broker_address
+    if not settings.uses_tls:
+        return BrokerAddress(host, port, settings.keepalive_s)
+    try:
+        tls = tls_context(settings.ca_file, settings.cert_file, settings.key_file)
+    except OSError as error:
+        raise AgentError(f"ca_file, cert_file, key_file: expected readable PEM files, got: {error}") from error
+    return BrokerAddress(host, port, settings.keepalive_s, tls)
+
+
+def _resident_mib() -> float:
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        pages = int(statm.read().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)

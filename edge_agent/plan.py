@@ -1,0 +1,55 @@
+"""What this machine is made of: its profile, and the device behind every slot that is mounted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_profiles.catalog import Catalog, load_catalog
+from device_profiles.errors import ConfigurationError, nearest
+from device_profiles.schema.machine import MachineProfile
+from device_profiles.schema.peripheral import PeripheralProfile
+from edge_agent.settings import EdgeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A slot with its peripheral's profile and its port."""
+
+    profile: PeripheralProfile
+    port: Path
+
+
+@dataclass(frozen=True, slots=True)
+class MachinePlan:
+    """The machine as profile and settings describe it. ``slots``: in the profile's order, without those unmounted."""
+
+    profile: MachineProfile
+    digest: str
+    slots: Mapping[str, Mounted]
+
+
+def plan_machine(settings: EdgeSettings) -> MachinePlan:
+    """Check settings and profile against each other. Raises ConfigurationError, ProfileError."""
+    catalog = load_catalog(settings.profiles_dir)
+    profile = catalog.machine(settings.profile)
+    for name in settings.ports:
+        if name not in profile.slots:
+            raise ConfigurationError(
+                f"ports.{name}: profile {profile.id} has no such slot; {nearest(name, profile.slots)}"
+            )
+    for name, slot in profile.slots.items():
+        if slot.required and name not in settings.ports:
+            raise ConfigurationError(
+                f"ports.{name}: expected the device of this slot, profile {profile.id} requires it"
+            )
+    if settings.screen_port and not profile.screen:
+        raise ConfigurationError(f"screen_port: profile {profile.id} has no screen; leave it out")
+    return MachinePlan(profile, catalog.digest(profile.id), _mounted(settings, profile, catalog))
+
+
+def _mounted(settings: EdgeSettings, profile: MachineProfile, catalog: Catalog) -> dict[str, Mounted]:
+    return {
+        name: Mounted(catalog.peripheral(slot.peripheral), Path(settings.ports[name]))
+        for name, slot in profile.slots.items()
+        if name in settings.ports
+    }

@@ -1,0 +1,1 @@
+"""The machine's own pages, served on loopback; they work with the link down."""

@@ -1,0 +1,146 @@
+"""The HTTP side of the screen: JSON, server-sent events, and the pages beside this file."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from device_profiles.messages.body import first_problem
+from edge_agent.errors import LocalRefusal
+from edge_agent.screen.desk import ScreenDesk
+
+FOLDER = Path(__file__).parent
+LARGEST_BODY = 4096
+STATUS = {"unknown_service": 404, "unknown_item": 404, "busy": 409, "no_question": 409, "no_media": 409}
+UNAVAILABLE = 503
+ORIGINS = ["127.0.0.1", "localhost", "[::1]"]
+
+BodyModel = TypeVar("BodyModel", bound=BaseModel)
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TicketWish(_Body):
+    """``visit`` is made by the page when the citizen comes to the screen: a second tap sends the same one."""
+
+    service: str = Field(min_length=1, max_length=40)
+    visit: str = Field(min_length=8, max_length=64)
+    with_card: bool = False
+
+
+class SessionWish(_Body):
+    """A journey to begin."""
+
+    item: str = Field(min_length=1, max_length=60)
+
+
+class Answer(_Body):
+    """The option that was touched."""
+
+    option: str = Field(min_length=1, max_length=40)
+
+
+class BadRequest(Exception):
+    """The request's body is not what the path takes."""
+
+
+def application(desk: ScreenDesk) -> Starlette:
+    """The pages and their API. Only requests to this machine's own name are served."""
+
+    async def state(request: Request) -> Response:
+        return JSONResponse(await desk.state())
+
+    async def stream(request: Request) -> Response:
+        return StreamingResponse(_changes(desk), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    async def take_ticket(request: Request) -> Response:
+        wish = await _read(request, TicketWish)
+        return JSONResponse(await desk.take_ticket(wish.service, wish.visit, with_card=wish.with_card), 201)
+
+    async def start_session(request: Request) -> Response:
+        return JSONResponse(await desk.start_session((await _read(request, SessionWish)).item), 201)
+
+    async def answer(request: Request) -> Response:
+        desk.answer((await _read(request, Answer)).option)
+        return Response(status_code=204)
+
+    routes: list[BaseRoute] = [
+        Route("/api/state", state),
+        Route("/api/stream", stream),
+        Route("/api/tickets", take_ticket, methods=["POST"]),
+        Route("/api/sessions", start_session, methods=["POST"]),
+        Route("/api/answer", answer, methods=["POST"]),
+        *_pages(),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=ORIGINS)],
+        exception_handlers={LocalRefusal: _refusal, BadRequest: _bad_request},
+    )
+
+
+def _pages() -> list[BaseRoute]:
+    async def home(request: Request) -> Response:
+        return FileResponse(FOLDER / "templates" / "index.html", headers={"Cache-Control": "no-cache"})
+
+    found: list[BaseRoute] = []
+    if (FOLDER / "templates" / "index.html").exists():
+        found.append(Route("/", home))
+    if (FOLDER / "static").is_dir():
+        found.append(Mount("/static", StaticFiles(directory=FOLDER / "static")))
+    return found
+
+
+async def _changes(desk: ScreenDesk) -> AsyncIterator[bytes]:
+    """The state now, and again whenever it has changed."""
+    while True:
+        state = await desk.state()
+        text = json.dumps(state, ensure_ascii=False)
+        yield f"event: state\nid: {state['revision']}\ndata: {text}\n\n".encode()
+        await desk.board.wait_beyond(state["revision"])
+
+
+async def _read(request: Request, model: type[BodyModel]) -> BodyModel:
+    # JSON only: a form of another site's page in the same browser cannot send this type unasked.
+    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        raise BadRequest("content-type: expected application/json")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise BadRequest(f"body: expected at most {LARGEST_BODY} bytes")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise BadRequest(first_problem(error)) from error
+
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    if not isinstance(error, LocalRefusal):
+        raise error
+    status = STATUS.get(error.code, UNAVAILABLE)
+    problem = {"type": f"urn:hallfleet:{error.code}", "title": error.en, "status": status, "code": error.code}
+    return _problem(problem | {"zh": error.zh, "en": error.en}, status)
+
+
+async def _bad_request(request: Request, error: Exception) -> Response:
+    problem = {"type": "urn:hallfleet:bad_request", "title": "Bad request", "status": 422, "code": "bad_request"}
+    return _problem(problem | {"detail": str(error)}, 422)
+
+
+def _problem(content: dict[str, object], status: int) -> Response:
+    return JSONResponse(content, status, media_type="application/problem+json")
