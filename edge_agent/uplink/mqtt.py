@@ -104,6 +104,7 @@ class MqttLink:
         self._connected: asyncio.Future[None] = loop.create_future()
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._inbox: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._window = IN_FLIGHT
         self._arrived = asyncio.Event()  # a message, or the end of the link
         self._hook()
 
@@ -136,6 +137,8 @@ class MqttLink:
         await self._or_lost(self._expect(result, mid))
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> "asyncio.Future[None]":
+        while len(self._waiting) >= self._window:
+            await asyncio.wait({next(iter(self._waiting.values()))})
         self._check()
         info = self._client.publish(topic, payload, qos=1, retain=retain)
         return self._expect(info.rc, info.mid)
@@ -198,8 +201,8 @@ class MqttLink:
         if code.is_failure:
             self._lose(f"expected to be let in, got: {code}")
         elif not self._connected.done():
-            allowed = getattr(properties, "ReceiveMaximum", IN_FLIGHT)
-            client.max_inflight_messages_set(min(IN_FLIGHT, allowed))
+            # paho does not obey it, and a broker may end the link of a client that does not.
+            self._window = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
             self._connected.set_result(None)
 
     def _on_disconnect(self, client: paho.Client, data: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
