@@ -2,14 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 
 import sqlalchemy as sa
+from fastapi import Header
 
 from cloud.core.errors import Conflict
 from cloud.storage.metadata import Big, Json, metadata
 from cloud.storage.tx import Tx
 from device_profiles.messages.envelope import canonical_json
+
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        min_length=1,
+        max_length=120,
+        pattern=r"^[\x21-\x7e]+$",
+        description="the same request with the same key is done once and answered the same way again",
+    ),
+]
 
 KEEP_MS = 24 * 3600 * 1000
 

@@ -219,6 +219,7 @@ _PAY_AND_PRINT = {
     "count_prints": Step(
         do=Look("card_printer", "printed_total", after_s=_COUNT_AFTER_S),
         judge=_more_printed,
+        evidence_of="print_card",
         tries=3,
         on={
             "printed": Go(_UNWIND, book=bookings.printed(Once.YES)),
@@ -230,6 +231,7 @@ _PAY_AND_PRINT = {
     "inspect_card": Step(
         do=Person("inspect_card", ("printed", "not_printed")),
         say=Say(words.says(words.CALL_STAFF)),
+        evidence_of="print_card",
         on={
             "signal:printed": Go(_UNWIND, book=bookings.printed(Once.YES)),
             "otherwise": Go(_UNWIND, book=bookings.printed(Once.NO), failure="print_failed"),

@@ -11,6 +11,7 @@ _LATE_RESULT_S = 30.0
 """How long after a command's own limits its result may still arrive before the case goes on without it."""
 
 SCREEN = "screen"
+EVIDENCE = ("succeeded", "failed")  # outcomes that say what really happened
 SKIPS = 100  # more steps passed over in a row than any flow has: a circle in the table
 
 
@@ -33,9 +34,13 @@ def begin(flow: Flow, case: Case) -> Advance:
 
 def advance(flow: Flow, case: Case, event: Event) -> Advance | None:
     """What ``event`` leads to; None when the case does not wait for it (late, repeated, or over)."""
-    if case.end or event.key != case.key:
+    if case.end:
         return None
     step = flow.steps[case.step]
+    if event.key != case.key:
+        if not step.evidence_of or event.key != case.key_of(step.evidence_of) or event.outcome not in EVIDENCE:
+            return None
+        step = flow.steps[step.evidence_of]
     following = _enter(flow, _settled(case, step, event, go := way(step, case, event)), go.to)
     return replace(following, forget=step.forget)
 

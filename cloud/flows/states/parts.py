@@ -62,7 +62,7 @@ def confirm_identity(then: str, unwind: str) -> Step:
 
 
 def scan_payment(then: str, unwind: str) -> Step:
-    """Show the amount and wait for a payment code; three codes at most."""
+    """Show the amount and wait for a payment code; three readable ones at most."""
     return Step(
         do=Device("scanner", "read", fixed(wait_s=SCAN_S, pattern=PAYMENT_CODE), run_for_s=SCAN_S + 10),
         say=Say(words.ask_to_pay, "act"),
@@ -71,7 +71,7 @@ def scan_payment(then: str, unwind: str) -> Step:
         on={
             "succeeded": Go(then),
             "failed:barcode_invalid": Go("scan_payment"),
-            "exhausted": Go(unwind, failure="payment_declined"),
+            "exhausted": Go(unwind, failure="not_paid"),
             "otherwise": Go(unwind, failure="not_paid"),
         },
         cancellable=True,
@@ -85,10 +85,9 @@ def pay(then: str, unwind: str) -> Step:
         say=Say(words.says(words.WAIT)),
         begin=bookings.payment(Payment.UNKNOWN),
         forget=("payment_code",),
-        tries=3,
         on={
             "succeeded": Go(then, book=bookings.paid),
-            "declined": Go("scan_payment", book=bookings.payment(Payment.DECLINED)),
+            "declined": Go(unwind, book=bookings.payment(Payment.DECLINED), failure="payment_declined"),
             "otherwise": Go(unwind, failure="payment_unavailable"),
         },
     )

@@ -108,7 +108,8 @@ class Step:
     """One step. ``begin`` books what may be true as soon as the effect is under way.
 
     ``only_if`` false: the step is passed over to ``else_to``. ``secret``: the name under which a sealed output is
-    kept. ``forget``: secrets erased as soon as the step is settled. ``cancellable``: may not be begun once the citizen
+    kept. ``forget``: secrets erased as soon as the step is settled. ``evidence_of``: an earlier step whose late result
+    settles this one too. ``cancellable``: may not be begun once the citizen
     has cancelled.
     """
 
@@ -122,6 +123,7 @@ class Step:
     judge: Judge | None = None
     secret: str = ""
     forget: tuple[str, ...] = ()
+    evidence_of: str = ""
     cancellable: bool = False
 
     def targets(self) -> set[str]:

@@ -51,6 +51,17 @@ class QueueBoard:
         opened, idle = _open_for(service.id, standing)
         return Position(ticket, service, ahead, estimate(ahead, service.mean_service_s, opened, idle), None)
 
+    def history(self, conn: "Connection", hall: str, span_s: int = 3600, step_s: int = 60) -> list[tuple[int, int]]:
+        """How many people waited, every ``step_s`` of the last ``span_s``: pairs of time (ms) and people, oldest first."""
+        now_ms = to_ms(self._clock.now())
+        first_ms = now_ms - span_s * 1000
+        stays = tickets.stays_since(conn, hall, counters.day_of(conn, hall), first_ms)
+        if not stays:
+            return []
+        begin_ms = max(first_ms, min(joined for joined, _ in stays) - step_s * 1000)
+        moments = [*range(begin_ms, now_ms, step_s * 1000), now_ms]
+        return [(at, sum(joined <= at and (left is None or left > at) for joined, left in stays)) for at in moments]
+
     def _line(self, service: Service, counts: _Counts, standing: tuple[Counter, ...]) -> ServiceLine:
         def count(state: TicketState) -> int:
             return counts.get((service.id, state), (0, 0))[0]

@@ -39,7 +39,12 @@ class CounterDesk:
         return changed
 
     def call_next(self, tx: Tx, name: str) -> tuple[Counter, Ticket]:
-        """Call the oldest ticket of the counter's services. Raises Conflict when nobody waits or somebody is here."""
+        """Call the oldest ticket of the counter's services; who calls is at work, so this opens the counter too.
+
+        Raises Conflict when nobody waits or somebody is here.
+        """
+        if counters.get(tx.conn, name).state is not CounterState.OPEN:
+            self.turn(tx, name, CounterStep.OPEN)
         counter = self._free(tx, name)
         claim = {"counter": counter.counter, "clerk": counter.clerk, "called_ms": to_ms(self._clock.now())}
         day = counters.day_of(tx.conn, counter.hall)

@@ -124,6 +124,15 @@ def counts(conn: sa.Connection, hall: str, day: str) -> dict[tuple[str, TicketSt
     return {(row[0], TicketState(row[1])): (row[2], row[3]) for row in conn.execute(query)}
 
 
+def stays_since(conn: sa.Connection, hall: str, day: str, from_ms: int) -> list[tuple[int, int | None]]:
+    """When each ticket joined and left the line (ms; None: still in it), of those in the line at or after ``from_ms``."""
+    left = sa.func.coalesce(tickets.c.called_ms, tickets.c.ended_ms)
+    query = sa.select(tickets.c.issued_ms, left).where(
+        tickets.c.hall == hall, tickets.c.day == day, sa.or_(left.is_(None), left >= from_ms)
+    )
+    return [(row[0], row[1]) for row in conn.execute(query)]
+
+
 def numbers_of(conn: sa.Connection, hall: str, day: str, service: str, machine: str) -> list[str]:
     """The numbers of one service that a machine has handed out on a day."""
     query = sa.select(tickets.c.number).where(

@@ -1,0 +1,1 @@
+"""The cases' tables and every statement on them."""
