@@ -11,6 +11,7 @@ from cloud.fleet.model import Register
 from cloud.fleet.states import MachineState
 from cloud.storage.tx import Tx
 from device_profiles.capabilities import CAPABILITIES, Capability
+from device_profiles.capabilities.model import DeviceState
 from device_profiles.messages.facts import StatusChanged
 from device_profiles.messages.inventory import Inventory
 from device_profiles.messages.presence import Presence
@@ -80,6 +81,14 @@ class FleetService:
     def is_online(self, tx: Tx, machine: str) -> bool:
         """Whether a machine is there now."""
         return self.state_of(tx, machine) is MachineState.ONLINE
+
+    def status_now(self, tx: Tx, machine: str, slot: str) -> Mapping[str, Any] | None:
+        """The slot's last status; None while the machine or the peripheral is not online."""
+        row = store.read_slot(tx.conn, machine, slot)
+        if row is None or row.status.get("device") != DeviceState.ONLINE or not self.is_online(tx, machine):
+            return None
+        status: Mapping[str, Any] = row.status
+        return status
 
     def _row(self, fact: Fact, slot: str, status: Mapping[str, Any]) -> dict[str, Any]:
         capability = self.register.capability(fact.machine, slot)

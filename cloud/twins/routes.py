@@ -38,7 +38,7 @@ def router(service: TwinService, db: Database, check_machine: Callable[[str], ob
         expected = _version(if_match)
 
         def change(tx: Tx) -> Desired:
-            return service.set_desired(tx, machine, patch, expected_version=expected)
+            return service.patch_desired(tx, machine, patch, expected)
 
         return _side(await db.write(change), response)
 

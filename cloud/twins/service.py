@@ -36,27 +36,35 @@ class TwinService:
         """What is wanted of ``machine`` now."""
         return desired_of(store.read_twin(tx.conn, machine))
 
-    def set_desired(
-        self, tx: Tx, machine: str, patch: Mapping[str, Any], *, expected_version: int | None = None
-    ) -> Desired:
-        """Merge ``patch`` (RFC 7396: null removes) into what is wanted, and publish ``twin.desired_changed``.
+    def set_desired(self, tx: Tx, machine: str, patch: Mapping[str, Any]) -> Desired:
+        """Replace the named values of what is wanted (None removes one), and publish ``twin.desired_changed``.
 
-        A patch that changes nothing keeps the version. Raises PreconditionFailed when ``expected_version`` is not the
-        present one, Invalid when the result is not what a machine understands.
+        A patch that changes nothing keeps the version. Raises Invalid when a machine would not understand the result.
         """
         twin = store.read_twin(tx.conn, machine)
-        if expected_version is not None and expected_version != twin["desired_version"]:
+        values = {**twin["desired"], **patch}
+        return self._want(tx, twin, {name: value for name, value in values.items() if value is not None})
+
+    def patch_desired(self, tx: Tx, machine: str, patch: Mapping[str, Any], expected_version: int) -> Desired:
+        """Merge ``patch`` into what is wanted (RFC 7396, at every depth), as somebody decided who saw a version.
+
+        Raises PreconditionFailed when that is no longer the present one, and Invalid as above.
+        """
+        twin = store.read_twin(tx.conn, machine)
+        if expected_version != twin["desired_version"]:
             raise PreconditionFailed(
                 f"machine {machine}: desired is at version {twin['desired_version']}, got {expected_version}"
             )
-        merged = merge(twin["desired"], patch)
-        if merged == twin["desired"] and twin["desired_version"]:
+        return self._want(tx, twin, merge(twin["desired"], patch))
+
+    def _want(self, tx: Tx, twin: Mapping[str, Any], values: dict[str, Any]) -> Desired:
+        if values == twin["desired"]:
             return desired_of(twin)
-        check_desired(merged)
-        changed = {**twin, "desired": merged, "desired_version": twin["desired_version"] + 1}
-        store.save_twin(tx.conn, {**changed, "changed_ms": to_ms(self._clock.now())})
-        data = {"version": changed["desired_version"]}
-        tx.publish(Fact(DESIRED_CHANGED, self._clock.now(), data, machine))
+        check_desired(values)
+        now, version = self._clock.now(), twin["desired_version"] + 1
+        changed = {**twin, "desired": values, "desired_version": version, "changed_ms": to_ms(now)}
+        store.save_twin(tx.conn, changed)
+        tx.publish(Fact(DESIRED_CHANGED, now, {"version": version}, twin["machine"]))
         return desired_of(changed)
 
     def note_presence(self, tx: Tx, fact: Fact) -> None:

@@ -31,7 +31,7 @@ class Dialect(Protocol):
 class InfluxQl:
     """``/query``: groups by [t, t + step) and labels by the start, as the port wants it."""
 
-    health_path = "/ping"
+    health_path: ClassVar[str] = "/ping"
     _FUNCTION: ClassVar[Mapping[Aggregate, str]] = {
         **{aggregate: aggregate.value for aggregate in Aggregate},
         Aggregate.AVG: "mean",
@@ -75,7 +75,7 @@ class PromQl:
     whole milliseconds of [t, t + step).
     """
 
-    health_path = "/health"
+    health_path: ClassVar[str] = "/health"
 
     def __init__(self, http: aiohttp.ClientSession, database: str) -> None:
         self._http = http

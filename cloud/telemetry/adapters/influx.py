@@ -1,7 +1,7 @@
 """A server that takes InfluxDB's write API: VictoriaMetrics, InfluxDB 2 or 3. Reads speak the server's dialect."""
 
-from collections.abc import Mapping, Sequence
-from typing import Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
@@ -14,7 +14,8 @@ from cloud.telemetry.adapters.dialects import Dialect, InfluxQl, PromQl
 from cloud.telemetry.adapters.line_protocol import lines_of
 from cloud.telemetry.port import Aggregate, Caps, Query, Rejected, Retryable, Sample, Series
 
-DIALECTS: Mapping[str, type[Dialect]] = {"influxql": InfluxQl, "promql": PromQl}
+DIALECTS: Mapping[str, Callable[[aiohttp.ClientSession, str], Dialect]] = {"influxql": InfluxQl, "promql": PromQl}
+_MILLISECONDS: Any = WritePrecision.MS  # the library declares a class and takes its strings
 TIMEOUT_MS = 10_000
 DURABLE_AFTER_S = 30.0  # VictoriaMetrics lost what was younger than 8 s when it was killed
 _USAGE = "telemetry_url: expected influx+http://host:port?org=..&bucket=..[&dialect=influxql|promql]"
@@ -51,7 +52,7 @@ class InfluxStore:
             return
         try:
             await self._client.write_api().write(
-                bucket=self._bucket, org=self._org, record=lines_of(points), write_precision=WritePrecision.MS
+                bucket=self._bucket, org=self._org, record=lines_of(points), write_precision=_MILLISECONDS
             )
         except ApiException as error:
             if error.status in (400, 413, 422):
@@ -88,5 +89,5 @@ class InfluxStore:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._client.close()  # type: ignore[no-untyped-call]
         await self._http.close()
