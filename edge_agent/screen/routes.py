@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,15 +9,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
 
 from device_profiles.messages.body import first_problem
 from edge_agent.errors import LocalRefusal
 from edge_agent.screen.desk import ScreenDesk
+from edge_agent.screen.pages import page_routes
 
-FOLDER = Path(__file__).parent
 LARGEST_BODY = 4096
 STATUS = {"unknown_service": 404, "unknown_item": 404, "busy": 409, "no_question": 409, "no_media": 409}
 UNAVAILABLE = 503
@@ -81,25 +79,13 @@ def application(desk: ScreenDesk) -> Starlette:
         Route("/api/tickets", take_ticket, methods=["POST"]),
         Route("/api/sessions", start_session, methods=["POST"]),
         Route("/api/answer", answer, methods=["POST"]),
-        *_pages(),
+        *page_routes(),
     ]
     return Starlette(
         routes=routes,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=ORIGINS)],
         exception_handlers={LocalRefusal: _refusal, BadRequest: _bad_request},
     )
-
-
-def _pages() -> list[BaseRoute]:
-    async def home(request: Request) -> Response:
-        return FileResponse(FOLDER / "templates" / "index.html", headers={"Cache-Control": "no-cache"})
-
-    found: list[BaseRoute] = []
-    if (FOLDER / "templates" / "index.html").exists():
-        found.append(Route("/", home))
-    if (FOLDER / "static").is_dir():
-        found.append(Mount("/static", StaticFiles(directory=FOLDER / "static")))
-    return found
 
 
 async def _changes(desk: ScreenDesk) -> AsyncIterator[bytes]:
