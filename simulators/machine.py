@@ -16,7 +16,10 @@ from simulators.pty_port import PtyPort
 
 
 class SimulatedMachine:
-    """The peripherals of ``machine_id`` under ``{folder}/{machine_id}/{slot}``; the same seed, the same devices."""
+    """The peripherals of ``machine_id`` under ``{folder}/{machine_id}/{slot}``, or where ``links`` says.
+
+    The same people and machine id give the same devices. ``speed`` divides how long mechanisms take.
+    """
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class SimulatedMachine:
         folder: Path,
         people: People,
         speed: float = 1.0,
+        links: Mapping[str, Path] | None = None,
     ) -> None:
         self.id, self.profile = machine_id, profile
         shared: dict[str, Any] = {"people": people}
@@ -36,7 +40,7 @@ class SimulatedMachine:
             peer = build_peer(peripheral, seed, shared, speed)
             self.ports[slot] = PtyPort(
                 FaultyPeer(peer, seed),
-                folder / machine_id / slot,
+                (links or {}).get(slot, folder / machine_id / slot),
                 baud=peripheral.line.baud,
                 listens_at=_listens_at(peer),
             )
