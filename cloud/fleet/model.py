@@ -31,6 +31,22 @@ class Machine:
     required: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class SlotNow:
+    """A slot as last reported. ``faults``: what is wrong, status field to XFS code."""
+
+    device: str
+    faults: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineNow:
+    """Whether a machine is there, and its slots by name; a slot that never reported is missing."""
+
+    online: bool
+    slots: Mapping[str, SlotNow]
+
+
 class Register:
     """All machines of the halls that this cloud serves, by id."""
 

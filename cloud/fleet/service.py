@@ -1,14 +1,15 @@
 """What the fleet learns from what machines say, and what it knows about them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from cloud.core.clock import Clock, to_ms
 from cloud.core.facts import Fact
 from cloud.fleet import store
-from cloud.fleet.model import Register
+from cloud.fleet.model import MachineNow, Register, SlotNow
 from cloud.fleet.states import MachineState
+from cloud.storage.reading import Connection
 from cloud.storage.tx import Tx
 from device_profiles.capabilities import CAPABILITIES, Capability
 from device_profiles.capabilities.model import DeviceState
@@ -73,6 +74,15 @@ class FleetService:
             return
         status = {**(known.status if known is not None else {}), change.field: change.value}
         store.save_slots(tx.conn, [self._row(fact, fact.slot, status)])
+
+    def standing(self, conn: Connection, machines: Sequence[str]) -> dict[str, MachineNow]:
+        """How these machines stand now."""
+        online = store.online_machines(conn)
+        slots: dict[str, dict[str, SlotNow]] = {machine: {} for machine in machines}
+        for row in store.read_slots(conn, machines):
+            faults = {field: fault["code"] for field, fault in row.faults.items()}
+            slots[row.machine][row.slot] = SlotNow(str(row.status.get("device", "starting")), faults)
+        return {machine: MachineNow(machine in online, slots[machine]) for machine in machines}
 
     def state_of(self, tx: Tx, machine: str) -> MachineState:
         """Whether a machine is there."""

@@ -1,0 +1,1 @@
+"""Pages for people: hall managers, maintenance crews, citizens. Reads the features, owns no table."""

@@ -1,0 +1,112 @@
+"""The words of the pages in Chinese and English, and the shape that goes with each state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One state in words; ``shape`` is ok, warn, bad or idle: a colour never stands alone."""
+
+    zh: str
+    en: str
+    shape: str = "idle"
+
+
+UNKNOWN = Word("未知", "Unknown", "idle")
+
+COUNTERS: Mapping[str, Word] = MappingProxyType(
+    {
+        "open": Word("开放", "Open", "ok"),
+        "paused": Word("暂停", "Paused", "warn"),
+        "closed": Word("关闭", "Closed", "idle"),
+    }
+)
+
+TICKETS: Mapping[str, Word] = MappingProxyType(
+    {
+        "waiting": Word("等候", "Waiting", "idle"),
+        "called": Word("已叫号", "Called", "warn"),
+        "serving": Word("办理中", "Serving", "ok"),
+        "done": Word("已办结", "Done", "ok"),
+        "no_show": Word("过号", "Missed", "warn"),
+        "cancelled": Word("已取消", "Cancelled", "idle"),
+    }
+)
+
+MACHINES: Mapping[str, Word] = MappingProxyType(
+    {
+        "ok": Word("正常", "Working", "ok"),
+        "warn": Word("需留意", "Needs a look", "warn"),
+        "bad": Word("故障", "Fault", "bad"),
+        "idle": Word("离线", "Offline", "idle"),
+    }
+)
+
+KINDS: Mapping[str, Word] = MappingProxyType(
+    {
+        "counter_set": Word("窗口设备", "Counter set"),
+        "ticket_machine": Word("取号机", "Ticket machine"),
+        "kiosk": Word("自助终端", "Kiosk"),
+        "endorsement_machine": Word("签注机", "Endorsement"),
+        "id_renewal_machine": Word("换证机", "ID renewal"),
+    }
+)
+
+ACTORS: Mapping[str, Word] = MappingProxyType(
+    {
+        "reset": Word("设备自行恢复", "Heals itself", "idle"),
+        "clear": Word("大厅人员处理", "Hall staff", "warn"),
+        "maintenance": Word("维修人员处理", "Crew", "bad"),
+        "configuration": Word("管理员检查设置", "Operator: settings", "bad"),
+        "software_error": Word("管理员检查程序", "Operator: software", "bad"),
+        "suspend": Word("设备重试中", "Trying by itself", "idle"),
+    }
+)
+
+TARGETS: Mapping[str, Word] = MappingProxyType(
+    {
+        "over": Word("超时", "Over target", "bad"),
+        "within": Word("达标", "On target", "ok"),
+        "nobody": Word("无人", "Nobody waits", "idle"),
+        "closed": Word("无窗口", "No counter", "warn"),
+    }
+)
+
+ALERTS: Mapping[str, Word] = MappingProxyType(
+    {
+        "acknowledged": Word("已有人处理", "Somebody is on it", "ok"),
+        "none": Word("没有未关闭的故障", "No open fault", "ok"),
+    }
+)
+
+PROPOSALS: Mapping[str, Word] = MappingProxyType({"none": Word("暂无建议", "Nothing to propose", "ok")})
+
+NEXT: Mapping[str, Word] = MappingProxyType(
+    {
+        "serving": Word("请在窗口办理。", "You are being served at the counter."),
+        "done": Word("感谢您的光临，再见。", "Thank you for coming. Goodbye."),
+        "no_show": Word(
+            "叫号时您不在。请到服务台，工作人员会重新安排。",
+            "You were called and not there. Please go to the service desk: staff will call you again.",
+        ),
+        "cancelled": Word(
+            "此号已取消。如需办理，请重新取号。", "This ticket is cancelled. To be served, please take a new one."
+        ),
+    }
+)
+"""What a citizen does next, by state of the ticket."""
+
+WORDS: Mapping[str, Mapping[str, Word]] = MappingProxyType(
+    {
+        "counters": COUNTERS,
+        "tickets": TICKETS,
+        "machines": MACHINES,
+        "kinds": KINDS,
+        "actors": ACTORS,
+        "targets": TARGETS,
+        "alerts": ALERTS,
+        "proposals": PROPOSALS,
+    }
+)
