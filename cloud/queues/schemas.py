@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -203,7 +204,7 @@ def _service_view(line: ServiceLine) -> ServiceView:
     )
 
 
-def _ticket_values(ticket: Ticket) -> dict[str, object]:
+def _ticket_values(ticket: Ticket) -> dict[str, Any]:
     return {
         "id": ticket.ticket_id,
         "hall": ticket.hall,

@@ -51,8 +51,8 @@ class QueueBoard:
         opened, idle = _open_for(service.id, standing)
         return Position(ticket, service, ahead, estimate(ahead, service.mean_service_s, opened, idle), None)
 
-    def history(self, conn: "Connection", hall: str, span_s: int = 3600, step_s: int = 60) -> list[tuple[int, int]]:
-        """How many people waited, every ``step_s`` of the last ``span_s``: pairs of time (ms) and people, oldest first."""
+    def history(self, conn: Connection, hall: str, span_s: int = 3600, step_s: int = 60) -> list[tuple[int, int]]:
+        """How many people waited, every ``step_s`` of the last ``span_s``: (time in ms, people), oldest first."""
         now_ms = to_ms(self._clock.now())
         first_ms = now_ms - span_s * 1000
         stays = tickets.stays_since(conn, hall, counters.day_of(conn, hall), first_ms)

@@ -125,7 +125,7 @@ def counts(conn: sa.Connection, hall: str, day: str) -> dict[tuple[str, TicketSt
 
 
 def stays_since(conn: sa.Connection, hall: str, day: str, from_ms: int) -> list[tuple[int, int | None]]:
-    """When each ticket joined and left the line (ms; None: still in it), of those in the line at or after ``from_ms``."""
+    """When tickets joined and left the line (ms; None: still in it), of those in it at or after ``from_ms``."""
     left = sa.func.coalesce(tickets.c.called_ms, tickets.c.ended_ms)
     query = sa.select(tickets.c.issued_ms, left).where(
         tickets.c.hall == hall, tickets.c.day == day, sa.or_(left.is_(None), left >= from_ms)

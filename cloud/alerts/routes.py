@@ -1,0 +1,90 @@
+"""Alerts over HTTP."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from cloud.alerts import store
+from cloud.alerts.model import Alert, AlertState, Who
+from cloud.alerts.schemas import AlertPage, AlertView, ShelveAlert, alert_view
+from cloud.alerts.service import AlertService
+from cloud.core.clock import Clock, to_ms
+from cloud.core.errors import Invalid
+from cloud.storage.idempotency import IdempotencyKey, once
+from cloud.storage.unit_of_work import Database, Tx
+
+AlertId = Annotated[str, Path(max_length=64)]
+Filter = Annotated[str, Query(max_length=63)]
+
+
+def router(service: AlertService, db: Database, clock: Clock) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["alerts"])
+
+    @routes.get("/alerts")
+    async def get_alerts(
+        hall: Filter = "",
+        machine: Filter = "",
+        slot: Filter = "",
+        state: AlertState | None = None,
+        who: Who | None = None,
+        active: Annotated[bool, Query(description="only alerts that are not closed")] = False,
+        cursor: Annotated[str, Query(max_length=90)] = "",
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> AlertPage:
+        """Alerts, the newest first."""
+        asked = {"hall": hall, "machine": machine, "slot": slot, "state": state or "", "who": who or ""}
+        filters = {name: str(value) for name, value in asked.items() if value}
+        before = _place(cursor)
+        found = await db.read(lambda conn: store.listed(conn, filters, active, before, limit))
+        more = found[-1] if len(found) == limit else None
+        return AlertPage(
+            items=[alert_view(alert) for alert in found],
+            next=None if more is None else f"{more.opened_ms}.{more.alert_id}",
+        )
+
+    async def act(
+        step: str, alert_id: str, key: str, request: dict[str, Any], work: Callable[[Tx], Alert]
+    ) -> AlertView:
+        def shown(tx: Tx) -> dict[str, Any]:
+            return alert_view(work(tx)).model_dump(mode="json")
+
+        scope, now_ms = f"{step}/{alert_id}", to_ms(clock.now())
+        answer = await db.write(lambda tx: once(tx, scope, key, request, now_ms, lambda: shown(tx)))
+        return AlertView.model_validate(answer)
+
+    @routes.post("/alerts/{alert_id}/acknowledge")
+    async def acknowledge_alert(alert_id: AlertId, idempotency_key: IdempotencyKey) -> AlertView:
+        """Somebody has taken it on."""
+        return await act("acknowledge", alert_id, idempotency_key, {}, lambda tx: service.acknowledge(tx, alert_id))
+
+    @routes.post("/alerts/{alert_id}/shelve")
+    async def shelve_alert(
+        alert_id: AlertId, idempotency_key: IdempotencyKey, asked: ShelveAlert | None = None
+    ) -> AlertView:
+        """Put it away for a time; it comes back by itself."""
+        body = asked or ShelveAlert()
+        return await act(
+            "shelve",
+            alert_id,
+            idempotency_key,
+            body.model_dump(),
+            lambda tx: service.shelve(tx, alert_id, body.minutes * 60.0),
+        )
+
+    @routes.post("/alerts/{alert_id}/resolve")
+    async def resolve_alert(alert_id: AlertId, idempotency_key: IdempotencyKey) -> AlertView:
+        """A person says that it is over; 409 while the device itself still reports the fault."""
+        return await act("resolve", alert_id, idempotency_key, {}, lambda tx: service.resolve(tx, alert_id))
+
+    return routes
+
+
+def _place(cursor: str) -> tuple[int, str] | None:
+    if not cursor:
+        return None
+    opened, _, alert_id = cursor.partition(".")
+    if not opened.isascii() or not opened.isdigit() or len(opened) > 15 or not alert_id:
+        raise Invalid("cursor: expected the value of `next` of the page before")
+    return int(opened), alert_id

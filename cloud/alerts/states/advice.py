@@ -1,0 +1,89 @@
+"""Who must act on a fault, how bad it is, and one plain sentence about what to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cloud.alerts.model import Severity, Who
+from device_profiles.capabilities.model import Action
+
+WHO: Mapping[str, Who] = {
+    Action.CLEAR: Who.HALL_STAFF,
+    Action.MAINTENANCE: Who.CREW,
+    Action.CONFIGURATION: Who.OPERATOR,
+    Action.SOFTWARE_ERROR: Who.OPERATOR,
+    Action.RESET: Who.NOBODY_YET,
+    Action.SUSPEND: Who.WAIT,
+}
+
+WARNINGS = frozenset({"paper_low", "stacker_low"})
+OFFLINE_CODE = "machine_offline"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do, in Chinese and English."""
+
+    zh: str
+    en: str
+
+
+_BY_CODE: Mapping[str, Advice] = {
+    "paper_low": Advice("打印纸即将用完，请准备一卷新纸。", "The paper is running low: have a new roll ready."),
+    "paper_out": Advice(
+        "打印纸已用完，请装入新纸卷并合上盖子。", "The paper is used up: put in a new roll and close the cover."
+    ),
+    "paper_jammed": Advice(
+        "打印机卡纸，请开盖取出纸张后合盖。", "Paper is jammed: open the cover, take the paper out, close it."
+    ),
+    "cover_open": Advice("盖子未合上，请合紧。", "A cover is open: close it until it clicks."),
+    "cutter_fault": Advice(
+        "切刀故障，请运维人员检修打印机。", "The cutter is stuck: the crew must repair the printer."
+    ),
+    "media_jam": Advice(
+        "证件卡在机内，请运维人员打开卡道取出。", "A card is jammed: the crew must open the card path."
+    ),
+    "stacker_low": Advice("卡箱余量不足，请补充空白卡。", "Few blank cards are left: refill the stacker."),
+    "stacker_empty": Advice("卡箱已空，请装入空白卡。", "No blank cards are left: refill the stacker."),
+    "retain_bin_full": Advice(
+        "回收箱已满，请清空并逐张登记。", "The retain bin is full: empty it and record every card."
+    ),
+    "scanner_inoperative": Advice(
+        "扫码器失灵，请运维人员检修。", "The scanner does not work: the crew must repair it."
+    ),
+    "device_offline": Advice(
+        "设备无应答，请运维人员检查电源和数据线。", "The device does not answer: check its power and cable."
+    ),
+    "no_device": Advice("未检测到设备，请检查是否插好。", "The device is not there: see that it is plugged in."),
+    "hardware_error": Advice(
+        "设备硬件故障，请运维人员检修。", "The device reports a hardware error: the crew must repair it."
+    ),
+    "user_error": Advice("设备内有遗留物或放置不当，请清理。", "Something was left in the device: remove it."),
+    OFFLINE_CODE: Advice("整机离线，请检查电源和网络。", "The whole machine is offline: check its power and network."),
+}
+
+_BY_WHO: Mapping[Who, Advice] = {
+    Who.HALL_STAFF: Advice("设备需要工作人员处理，请到现场查看。", "The device needs staff: go and look at it."),
+    Who.CREW: Advice("设备故障，请运维人员检修。", "The device has a fault: the crew must repair it."),
+    Who.OPERATOR: Advice(
+        "设备配置或软件有误，请系统管理员处理。", "Set-up or software is wrong: the operator must act."
+    ),
+    Who.NOBODY_YET: Advice(
+        "设备正在自行恢复，暂不需要处理。", "The device is recovering by itself: nothing to do yet."
+    ),
+    Who.WAIT: Advice("设备正在重试，请稍候。", "The device is trying again: wait."),
+}
+
+
+def who_acts(action: str) -> Who:
+    """Who must act; the crew for an action that has no name here."""
+    return WHO.get(action, Who.CREW)
+
+
+def severity_of(code: str) -> Severity:
+    """How bad a fault is."""
+    return Severity.WARNING if code in WARNINGS else Severity.FAULT
+
+
+def advice_for(code: str, who: Who) -> Advice:
+    """One sentence: by the fault's code, else by who must act."""
+    return _BY_CODE.get(code, _BY_WHO[who])
