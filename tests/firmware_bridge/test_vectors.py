@@ -32,6 +32,8 @@ def octets(text: str) -> bytes:
 
 
 def plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return list(value)
     return value.hex(" ").upper() if isinstance(value, bytes) else value
 
 

@@ -1,0 +1,80 @@
+"""Evaluator pads of the hall device profile."""
+
+from collections import deque
+
+from device_profiles.capabilities.evaluator import EvaluatorStatus, PadArgs, Rated
+from device_profiles.capabilities.model import Command, Event, Identity, Nothing, Shape
+from device_profiles.schema.peripheral import PeripheralProfile
+from firmware_bridge.clock import Clock
+from firmware_bridge.codecs.hdp import DeviceClass, Holding, Show
+from firmware_bridge.drivers import arguments, unsupported
+from firmware_bridge.drivers._hdp_events import Held, HeldEvents
+from firmware_bridge.drivers._hdp_unit import HdpUnit, open_unit
+from firmware_bridge.errors import PeerBrokeProtocol
+from firmware_bridge.transports import Transport
+
+_MODES = {
+    "idle": Show.IDLE,
+    "welcome": Show.WELCOME,
+    "ask_rating": Show.ASK_RATING,
+    "thanks": Show.THANKS,
+    "paused": Show.PAUSED,
+}
+_GRADES = range(1, 6)
+_AGE_STEP_S = 0.1
+
+
+class Driver:
+    """A pad. A rating belongs to the subject that was asked for when it was given, not when it was fetched.
+
+    The pad does not know subjects: a rating given before this driver was opened has subject ``""``.
+    """
+
+    capability = "evaluator"
+
+    def __init__(self, unit: HdpUnit) -> None:
+        self._unit = unit
+        self._events = HeldEvents(unit)
+        self._subjects: deque[tuple[float, str]] = deque(maxlen=8)  # since when each was in force
+
+    async def identify(self) -> Identity:
+        return await self._unit.identify()
+
+    async def status(self) -> EvaluatorStatus:
+        return EvaluatorStatus(device=await self._unit.state())
+
+    async def execute(self, command: Command, args: Shape) -> Shape:
+        if command.name != "show":
+            raise unsupported(self.capability, command)
+        wanted = arguments(args, PadArgs)
+        subject = wanted.subject if wanted.mode == "ask_rating" else ""
+        self._subjects.append((self._unit.clock.monotonic(), subject))
+        await self._unit.write(Holding.COMMAND, [_MODES[wanted.mode]])
+        return Nothing()
+
+    async def poll(self) -> list[Event]:
+        held = await self._events.waiting()
+        if held is None:
+            return []
+        if held.code not in _GRADES:
+            await self._events.drop(held)
+            raise PeerBrokeProtocol(f"event {held.sequence}: expected a grade from 1 to 5, got {held.code}")
+        return [held.event(Rated(grade=held.code, subject=self._subject_of(held)))]
+
+    async def confirm(self, event: Event) -> None:
+        await self._events.confirm(event)
+
+    def counters(self) -> dict[str, float]:
+        return self._unit.link.counters.as_metrics()
+
+    async def close(self) -> None:
+        await self._unit.link.close()
+
+    def _subject_of(self, held: Held) -> str:
+        at = held.happened_at - _AGE_STEP_S  # the latest it cannot have happened before: nobody is that quick
+        return next((subject for since, subject in reversed(self._subjects) if since <= at), "")
+
+
+def open_driver(profile: PeripheralProfile, transport: Transport, clock: Clock) -> Driver:
+    """The driver of one pad; ``transport`` is open before the first call."""
+    return Driver(open_unit(profile, transport, clock, DeviceClass.EVALUATOR))
