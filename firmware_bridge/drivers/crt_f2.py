@@ -225,6 +225,8 @@ def open_driver(profile: PeripheralProfile, transport: Transport, clock: Clock) 
     """The driver of one card unit; ``transport`` is open before the first call."""
     options = options_of(profile, Options)
     timing = profile.timing
-    link: Link[Reply] = Link(transport, crt_f2_codec(options.address), clock, reply_s=timing.reply_ms / 1000, attempts=timing.attempts)
+    link: Link[Reply] = Link(
+        transport, crt_f2_codec(options.address), clock, reply_s=timing.reply_ms / 1000, attempts=timing.attempts
+    )
     unit = CardUnit(link, clock, address=options.address, attempts=timing.attempts, ack_s=options.ack_s)
     return Driver(unit, clock, options, timing.attempts)
