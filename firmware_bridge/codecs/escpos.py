@@ -162,7 +162,7 @@ def _find_automatic(pending: bytes) -> Found:
 def _find_block(pending: bytes) -> Found:
     end = pending.find(0, 1, _LONGEST_BLOCK)
     body = pending[1 : end if end >= 0 else None]
-    if any(byte < 0x20 or byte > 0x7E for byte in body) or len(pending) >= _LONGEST_BLOCK > 0 > end:
+    if any(byte < 0x20 or byte > 0x7E for byte in body):
         return skip(1)
     return frame(end + 1) if end >= 0 else NEED_MORE
 

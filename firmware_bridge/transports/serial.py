@@ -16,18 +16,22 @@ from firmware_bridge.errors import LinkTimeout, TransportLost
 
 READ_SIZE = 64 * 1024
 HELD_LIMIT = 64 * 1024  # bytes nobody has read yet; beyond it the kernel holds them back
-STALL_S = 2.0  # how long the system may refuse bytes beyond the time the line itself needs for them
+STALL_S = 2.0
 
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 _PTY_MAJORS = range(136, 144)  # Linux device numbers: Unix98 pseudo-terminal slaves
 
 
 class SerialTransport:
-    """One serial device, taken exclusively. ``path`` may be a symlink; bytes from before ``open`` are dropped."""
+    """One serial device, taken exclusively. ``path`` may be a symlink; bytes from before ``open`` are dropped.
 
-    def __init__(self, path: str, line: Line) -> None:
+    ``stall_s``: how long the system may refuse bytes beyond the time that the line itself needs for them.
+    """
+
+    def __init__(self, path: str, line: Line, stall_s: float = STALL_S) -> None:
         self._path = path
         self._line = line
+        self._stall_s = stall_s
         self._port: serial.Serial | None = None
         self._fd = -1
         self._lost = "not open: call open() first"
@@ -51,7 +55,7 @@ class SerialTransport:
         rest = rest[self._push(rest) :]
         if not rest:
             return
-        limit_s = STALL_S + len(rest) * self._bits_per_byte() / self._line.baud
+        limit_s = self._stall_s + len(rest) * self._bits_per_byte() / self._line.baud
         try:
             async with asyncio.timeout(limit_s):
                 while rest:

@@ -1,0 +1,1 @@
+"""Ready-made things for tests: the one way to build them."""
