@@ -20,6 +20,8 @@ from device_profiles.messages.topics import AGENT_SLOT
 
 PRESENCE_FIELD = "presence"
 BY_PERSON = "person"
+UNDECIDED = frozenset({"starting", "busy", "unknown"})
+"""Values that mean no fault, but are no evidence that one is over either: a device that is only being tried again."""
 
 
 class FaultReader(Protocol):
@@ -51,7 +53,8 @@ class AlertService:
             return  # an event of the capability, not a change of its status
         change = StatusChanged.model_validate(dict(fact.data), extra="ignore")
         if change.fault is None:
-            self._close(tx, fact, change.field)
+            if change.value not in UNDECIDED:
+                self._close(tx, fact, change.field)
         else:
             self._raise(tx, fact, change.field, change.fault)
 

@@ -97,15 +97,6 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentSecrets:
-    """What every machine with a screen must know: where tickets open, and how personal fields are sealed."""
-
-    public_url: str
-    seal_key: str
-    subject_salt: str
-
-
-@dataclass(frozen=True, slots=True)
 class HallPlan:
     """A hall's profile, with what the queue needs of its machines looked up once."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from cloud.core.bus import Bus
 from cloud.core.clock import Clock
-from cloud.queues.model import AgentSecrets, HallPlan, Ticket
+from cloud.queues.model import HallPlan, Ticket
 from cloud.queues.service.announcements import Announcer
 from cloud.queues.service.board import QueueBoard
 from cloud.queues.service.counters import CounterDesk
@@ -26,11 +26,10 @@ class QueueService:
         plans: Mapping[str, HallPlan],
         commands: CommandSender,
         desired: DesiredWriter,
-        agent: AgentSecrets,
         item_names: Mapping[str, tuple[str, str]],
         clock: Clock,
     ) -> None:
-        numbers = NumberLeases(desired, agent, item_names, clock)
+        numbers = NumberLeases(desired, item_names, clock)
         announcer = Announcer(plans, commands)
         self.plans = plans
         self.tickets = TicketDesk(plans, numbers, announcer, clock)

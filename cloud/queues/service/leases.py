@@ -1,10 +1,10 @@
-"""Which numbers a ticket machine may hand out, and everything else that it is told to be."""
+"""Which numbers a ticket machine may hand out, on which day, and what its screen offers."""
 
 from collections.abc import Mapping
 
 from cloud.core.clock import Clock, to_ms
 from cloud.core.errors import Conflict
-from cloud.queues.model import AgentSecrets, HallPlan
+from cloud.queues.model import HallPlan
 from cloud.queues.service.ports import DesiredWriter
 from cloud.queues.store import leases, tickets
 from cloud.storage.unit_of_work import Tx
@@ -20,11 +20,8 @@ STAFF = ""
 class NumberLeases:
     """Leases blocks of numbers, one after another, and tells the machines through their desired twins."""
 
-    def __init__(
-        self, desired: DesiredWriter, agent: AgentSecrets, item_names: Mapping[str, tuple[str, str]], clock: Clock
-    ) -> None:
+    def __init__(self, desired: DesiredWriter, item_names: Mapping[str, tuple[str, str]], clock: Clock) -> None:
         self._desired = desired
-        self._agent = agent
         self._item_names = item_names
         self._clock = clock
 
@@ -32,14 +29,12 @@ class NumberLeases:
         """Lease what the machine needs for this day and write its desired twin."""
         profile = plan.screens[machine]
         wanted = DesiredAgent(
-            public_url=self._agent.public_url,
-            seal_key=self._agent.seal_key,
-            subject_salt=self._agent.subject_salt,
             day=day,
             services=self._offers(tx, plan, machine, day) if profile.tickets else {},
             items={item: self._item_names.get(item, (item, item)) for item in profile.items},
         )
-        self._desired.set_desired(tx, machine, wanted.model_dump(mode="json"))
+        patch = wanted.model_dump(mode="json", include={"day", "services", "items"})
+        self._desired.set_desired(tx, machine, patch)
 
     def refill(self, tx: Tx, plan: HallPlan, machine: str, service: str, day: str) -> bool:
         """Lease another block of one service when the machine runs short; True when its twin changed."""

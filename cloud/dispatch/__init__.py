@@ -1,0 +1,1 @@
+"""Staff: who should stand where now, and why."""
