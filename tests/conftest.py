@@ -16,6 +16,8 @@ from tests.servers import mosquitto, parts, postgres, process, victoria
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
+    from cloud.broker.embedded import EmbeddedBroker
+
 
 def pytest_configure() -> None:
     try:
@@ -104,3 +106,12 @@ def leak_guard(request: pytest.FixtureRequest) -> None:
     inner = getattr(getattr(function, "hypothesis", None), "inner_test", function)
     if inspect.iscoroutinefunction(inner):
         request.getfixturevalue("_tasks_end_with_the_test")
+
+
+@pytest.fixture
+def embedded_broker(free_port: int) -> Iterator["EmbeddedBroker"]:
+    """The broker of demos and development, for this test alone."""
+    from cloud.broker.embedded import running
+
+    with running(free_port) as broker:
+        yield broker

@@ -20,7 +20,7 @@ from gmqtt import Client, Message
 from gmqtt.mqtt.handler import MQTTError
 from gmqtt.storage import PersistentStorage
 
-from cloud.core.errors import Invalid
+from cloud.core.errors import Invalid, Unavailable
 from cloud.core.ids import new_id
 from device_profiles.messages.presence import CloudPresence
 from device_profiles.messages.topics import CLOUD_PRESENCE, ingest_filter
@@ -126,9 +126,9 @@ class _InFlight(PersistentStorage):  # type: ignore[misc]
 class Link:
     """``run`` keeps the connection; ``publish`` may be called at any time and from any task of the loop."""
 
-    def __init__(self, address: BrokerAddress, receive: Receive, client_id: str = "hallfleet-cloud") -> None:
+    def __init__(self, address: BrokerAddress, client_id: str = "hallfleet-cloud") -> None:
         self._address = address
-        self._receive = receive
+        self._receive: Receive | None = None
         self._client_id = client_id
         self._waiting: OrderedDict[str, Outgoing] = OrderedDict()
         self._connection: _Connection | None = None
@@ -143,8 +143,14 @@ class Link:
         if self._connection is not None:
             self._connection.pump()
 
+    def deliver_to(self, receive: Receive) -> None:
+        """Whom to give messages to; a message is acknowledged to the broker when ``receive`` has returned."""
+        self._receive = receive
+
     async def run(self) -> None:
         """Connect, and connect again whenever the connection is lost, until cancelled."""
+        if self._receive is None:
+            raise Unavailable("broker link: nobody to deliver to")
         failures = 0
         while True:
             connection = _Connection(self._address, self._client_id, self._birth, self._receive, self._waiting)

@@ -64,11 +64,15 @@ class Database:
         await self._running_loop().run_in_executor(None, self._close)
         self._loop = None
 
-    def _close(self) -> None:
-        self._writer.stop()
+    def dispose(self) -> None:
+        """Let go of a database that was never opened, or is closed."""
         self._readers.shutdown()
         self.write_engine.dispose()
         self._read_engine.dispose()
+
+    def _close(self) -> None:
+        self._writer.stop()
+        self.dispose()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:

@@ -14,6 +14,8 @@ def test_files_and_functions_fit_the_budget(repo_root: Path, room: str) -> None:
     limit = TEST_FILE_LIMIT if room == "tests" else FILE_LIMIT
     too_big = []
     for path in (repo_root / room).rglob("*.py"):
+        if path.parent.name == "versions":
+            continue  # migrations list tables; a machine writes them
         text = path.read_text()
         lines = text.count("\n")
         if lines > limit:

@@ -1,0 +1,117 @@
+"""``hallfleet cloud``: serve, migrate, broker, backup, restore."""
+
+import argparse
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from cloud.core.errors import HallfleetError, Invalid
+from cloud.settings import CloudSettings, read_settings
+
+
+def main(argv: list[str]) -> int:
+    """Run one verb; 0 when all is well, 1 with a message when not."""
+    options = _parser().parse_args(argv)
+    try:
+        options.run(options)
+    except HallfleetError as error:
+        print(f"hallfleet cloud: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hallfleet cloud", description="the fleet and the hall")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    configured = argparse.ArgumentParser(add_help=False)
+    configured.add_argument("--config", type=Path, help="TOML file; HALLFLEET_CLOUD_* variables win over it")
+
+    serve = verbs.add_parser("serve", parents=[configured], help="run until SIGTERM")
+    serve.add_argument("--migrate", action="store_true", help="bring PostgreSQL's tables to this version first")
+    serve.set_defaults(run=_serve)
+
+    migrate = verbs.add_parser("migrate", parents=[configured], help="bring the tables to this version")
+    migrate.add_argument("--autogenerate", metavar="NAME", help="for developers: write a migration for changed tables")
+    migrate.set_defaults(run=_migrate)
+
+    broker = verbs.add_parser("broker", help="the embedded MQTT broker, for one machine only")
+    broker.add_argument("--port", type=int, default=1883)
+    broker.add_argument("--host", default="127.0.0.1", help="127.0.0.1; anything else is refused")
+    broker.set_defaults(run=_broker)
+
+    backup = verbs.add_parser("backup", parents=[configured], help="copy the SQLite database while it is in use")
+    backup.add_argument("file", type=Path, help="the copy; must not exist")
+    backup.set_defaults(run=_backup)
+
+    restore = verbs.add_parser("restore", parents=[configured], help="put a copy back; the cloud must be stopped")
+    restore.add_argument("file", type=Path)
+    restore.set_defaults(run=_restore)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from cloud.app import serve
+
+    serve(read_settings(options.config), migrate=options.migrate)
+
+
+def _migrate(options: argparse.Namespace) -> None:
+    import cloud.wiring  # noqa: F401 - declares every feature's tables
+    from cloud.storage import schema
+    from cloud.storage.engine import create_engine
+
+    engine = create_engine(read_settings(options.config).database)
+    schema.upgrade(engine)
+    if options.autogenerate:
+        schema.autogenerate(engine, options.autogenerate)
+    engine.dispose()
+    print(f"database is at schema {schema.newest()}")
+
+
+def _broker(options: argparse.Namespace) -> None:
+    from cloud.broker.embedded import run_forever
+
+    run_forever(options.port, options.host)
+
+
+def _backup(options: argparse.Namespace) -> None:
+    source = _database_file(read_settings(options.config))
+    if options.file.exists():
+        raise Invalid(f"{options.file}: expected a new file, there is one")
+    _copy(source, options.file)
+    print(f"{options.file}: {options.file.stat().st_size} bytes")
+
+
+def _restore(options: argparse.Namespace) -> None:
+    target = _database_file(read_settings(options.config), must_exist=False)
+    if not options.file.is_file():
+        raise Invalid(f"{options.file}: expected a backup file, got none")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _copy(options.file, target)
+    print(f"{target}: restored")
+
+
+def _database_file(settings: CloudSettings, must_exist: bool = True) -> Path:
+    from cloud.storage.engine import sqlite_file
+
+    file = sqlite_file(settings.database)
+    if file is None:
+        raise Invalid("database_url: PostgreSQL is backed up and restored with pg_dump and pg_restore")
+    if must_exist and not file.is_file():
+        raise Invalid(f"{file}: expected the cloud's database, got no file; is data_dir right?")
+    return file
+
+
+def _copy(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target, timeout=1)) as written:
+        try:
+            if read.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+                raise Invalid(f"{source}: the file is damaged; take another copy")
+            read.backup(written)
+        except sqlite3.Error as error:
+            raise Invalid(f"{source} to {target}: {error}; is the cloud stopped?") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

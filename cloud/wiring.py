@@ -1,0 +1,164 @@
+"""The one place where features meet: who is built from what, and which reaction listens to which fact."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter
+
+from cloud.commands import routes as commands_routes
+from cloud.commands.jobs import CommandPublisher
+from cloud.commands.service import CommandService
+from cloud.commands.store import count_by_state
+from cloud.core.bus import Bus
+from cloud.core.clock import Clock, SystemClock
+from cloud.core.keys import Keys, load_keys
+from cloud.core.metrics import Metrics
+from cloud.fleet import routes as fleet_routes
+from cloud.fleet.model import Register
+from cloud.fleet.service import FleetService
+from cloud.fleet.store import online_machines
+from cloud.ingest import routes as ingest_routes
+from cloud.ingest.consumer import Consumer, run_ingest
+from cloud.ingest.link import BrokerAddress, Link, Outgoing
+from cloud.settings import CloudSettings
+from cloud.storage.tx import Tx
+from cloud.storage.unit_of_work import Database
+from cloud.telemetry import routes as telemetry_routes
+from cloud.telemetry.adapters import open_store
+from cloud.telemetry.port import TelemetryStore
+from cloud.telemetry.recorder import Recorder
+from cloud.twins import routes as twins_routes
+from cloud.twins.jobs import DesiredPublisher
+from cloud.twins.service import TwinService
+from device_profiles.catalog import Catalog, load_catalog
+
+OPEN_COMMANDS = "hallfleet_open_commands"
+
+
+@dataclass(slots=True)
+class Cloud:
+    """Everything of one process, built and connected; nothing runs yet."""
+
+    settings: CloudSettings
+    catalog: Catalog
+    clock: Clock
+    metrics: Metrics
+    keys: Keys
+    bus: Bus[Tx]
+    db: Database
+    register: Register
+    fleet: FleetService
+    twins: TwinService
+    commands: CommandService
+    telemetry: TelemetryStore
+    link: Link
+    # Filled below, by every feature: routes below /api/v1 for staff and for everybody, what runs for as long as the
+    # process, what is done once in a transaction before that, and what refreshes the metrics.
+    routers: list[APIRouter] = field(default_factory=list)
+    public_routers: list[APIRouter] = field(default_factory=list)
+    jobs: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    preparations: list[Callable[[Tx], object]] = field(default_factory=list)
+    probes: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+def build(settings: CloudSettings, clock: Clock | None = None) -> Cloud:
+    """Build and connect everything. Call inside the event loop. Raises ProfileError and Invalid."""
+    clock, metrics, bus = clock or SystemClock(), Metrics(), Bus[Tx]()
+    catalog = load_catalog(settings.profiles_dir)
+    register = Register(catalog, settings.halls)
+    db = Database(settings.database, bus, metrics)
+    address = BrokerAddress(
+        settings.broker, settings.broker_ca_file, settings.broker_cert_file, settings.broker_key_file
+    )
+    link = Link(address)
+    cloud = Cloud(
+        settings=settings,
+        catalog=catalog,
+        clock=clock,
+        metrics=metrics,
+        keys=load_keys(settings.data_dir),
+        bus=bus,
+        db=db,
+        register=register,
+        fleet=FleetService(register, clock),
+        twins=TwinService(clock),
+        commands=CommandService(register, clock),
+        telemetry=open_store(
+            settings.telemetry_url, settings.telemetry_file, settings.telemetry_token.get_secret_value()
+        ),
+        link=link,
+    )
+    # The order is the order of reactions to the same fact: who is there, then what was asked, then what follows.
+    _wire_fleet(cloud)
+    _wire_twins(cloud)
+    _wire_commands(cloud)
+    _wire_telemetry(cloud)
+    _wire_ingest(cloud)
+    return cloud
+
+
+def _wire_fleet(cloud: Cloud) -> None:
+    cloud.bus.on("machine.announced", cloud.fleet.note_presence)
+    cloud.bus.on("machine.inventoried", cloud.fleet.note_inventory)
+    cloud.bus.on("machine.reported", cloud.fleet.note_reported)
+    cloud.bus.on("*", cloud.fleet.note_status)
+    cloud.routers.append(fleet_routes.router(cloud.fleet, cloud.db))
+
+
+def _wire_twins(cloud: Cloud) -> None:
+    cloud.bus.on("machine.announced", cloud.twins.note_presence)
+    cloud.bus.on("machine.reported", cloud.twins.note_reported)
+    cloud.preparations.append(lambda tx: _want_basics(cloud, tx))
+
+    def publish(topic: str, payload: bytes, retain: bool) -> None:
+        cloud.link.publish(Outgoing(topic, payload, retain))
+
+    publisher = DesiredPublisher(cloud.db, publish)
+    cloud.bus.after_commit(publisher.heard)
+    cloud.jobs["twins"] = publisher.run
+    cloud.routers.append(twins_routes.router(cloud.twins, cloud.db, cloud.register.machine))
+
+
+def _want_basics(cloud: Cloud, tx: Tx) -> None:
+    """What every machine must know to serve citizens: where tickets lead, and how to seal what is personal."""
+    basics = {
+        "public_url": cloud.settings.public_address,
+        "seal_key": cloud.keys.seal_public,
+        "subject_salt": cloud.keys.subject_salt,
+    }
+    for machine in cloud.register.machines:
+        cloud.twins.set_desired(tx, machine, basics)
+
+
+def _wire_commands(cloud: Cloud) -> None:
+    cloud.bus.on("command.finished", cloud.commands.settle)
+
+    def publish(topic: str, payload: bytes, expiry_s: int, key: str) -> None:
+        cloud.link.publish(Outgoing(topic, payload, expiry_s=expiry_s, key=key))
+
+    publisher = CommandPublisher(cloud.commands, cloud.db, online_machines, publish, cloud.clock)
+    cloud.bus.after_commit(publisher.heard)
+    cloud.jobs["commands"] = publisher.run
+    cloud.routers.append(commands_routes.router(cloud.commands, cloud.db, cloud.register))
+    cloud.metrics.describe(OPEN_COMMANDS, "gauge", "Commands without an outcome, by state")
+    cloud.probes.append(lambda: _count_commands(cloud))
+
+
+async def _count_commands(cloud: Cloud) -> None:
+    counts = await cloud.db.read(count_by_state)
+    for state in ("pending", "sent"):
+        cloud.metrics.gauge(OPEN_COMMANDS, counts.get(state, 0), state=state)
+
+
+def _wire_telemetry(cloud: Cloud) -> None:
+    recorder = Recorder(cloud.telemetry, cloud.clock, cloud.metrics)
+    cloud.bus.after_commit(recorder.heard)
+    cloud.jobs["telemetry"] = recorder.run
+    cloud.routers.append(telemetry_routes.router(cloud.telemetry, cloud.clock, cloud.register.machine))
+
+
+def _wire_ingest(cloud: Cloud) -> None:
+    consumer = Consumer(cloud.db, cloud.register, cloud.link.publish, cloud.clock, cloud.metrics)
+    cloud.link.deliver_to(consumer.receive)
+    cloud.jobs["ingest"] = lambda: run_ingest(cloud.link, consumer)
+    cloud.routers.append(ingest_routes.router(cloud.db, cloud.register.machine))
