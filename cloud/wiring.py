@@ -1,10 +1,14 @@
 """The one place where features meet: who is built from what, and which reaction listens to which fact."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter
 
+from cloud.alerts import routes as alerts_routes
+from cloud.alerts.jobs import AlertTimer
+from cloud.alerts.service import AlertService
+from cloud.alerts.states.advice import OFFLINE_CODE
 from cloud.commands import routes as commands_routes
 from cloud.commands.jobs import CommandPublisher
 from cloud.commands.service import CommandService
@@ -13,14 +17,28 @@ from cloud.core.bus import Bus
 from cloud.core.clock import Clock, SystemClock
 from cloud.core.keys import Keys, load_keys
 from cloud.core.metrics import Metrics
+from cloud.dispatch import routes as dispatch_routes
+from cloud.dispatch.jobs import DispatchTimer
+from cloud.dispatch.model import CounterNow, HallNow, ServiceNow
+from cloud.dispatch.service import DispatchService
 from cloud.fleet import routes as fleet_routes
 from cloud.fleet.model import Register
 from cloud.fleet.service import FleetService
 from cloud.fleet.store import online_machines
+from cloud.flows import routes as flows_routes
+from cloud.flows.adapters import open_departments
+from cloud.flows.jobs import CallRunner, DeadlineTimer
+from cloud.flows.service import FlowService
+from cloud.flows.states.catalogue import ITEM_NAMES
 from cloud.ingest import routes as ingest_routes
 from cloud.ingest.consumer import Consumer, run_ingest
 from cloud.ingest.link import BrokerAddress, Link, Outgoing
+from cloud.queues import routes as queues_routes
+from cloud.queues.jobs import DayTimer
+from cloud.queues.model import Board, Counter, CounterState, HallPlan, plan_of
+from cloud.queues.service import QueueService
 from cloud.settings import CloudSettings
+from cloud.storage.reading import Connection
 from cloud.storage.tx import Tx
 from cloud.storage.unit_of_work import Database
 from cloud.telemetry import routes as telemetry_routes
@@ -31,6 +49,7 @@ from cloud.twins import routes as twins_routes
 from cloud.twins.jobs import DesiredPublisher
 from cloud.twins.service import TwinService
 from device_profiles.catalog import Catalog, load_catalog
+from device_profiles.messages.topics import AGENT_SLOT
 
 OPEN_COMMANDS = "hallfleet_open_commands"
 
@@ -50,6 +69,10 @@ class Cloud:
     fleet: FleetService
     twins: TwinService
     commands: CommandService
+    queues: QueueService
+    flows: FlowService
+    alerts: AlertService
+    dispatch: DispatchService
     telemetry: TelemetryStore
     link: Link
     # Filled below, by every feature: routes below /api/v1 for staff and for everybody, what runs for as long as the
@@ -71,6 +94,10 @@ def build(settings: CloudSettings, clock: Clock | None = None) -> Cloud:
         settings.broker, settings.broker_ca_file, settings.broker_cert_file, settings.broker_key_file
     )
     link = Link(address)
+    fleet, twins, commands = FleetService(register, clock), TwinService(clock), CommandService(register, clock)
+    plans = {hall: plan_of(catalog, hall) for hall in settings.halls}
+    queues = QueueService(plans, commands, twins, ITEM_NAMES, clock)
+    halls = _Halls(queues)
     cloud = Cloud(
         settings=settings,
         catalog=catalog,
@@ -80,9 +107,13 @@ def build(settings: CloudSettings, clock: Clock | None = None) -> Cloud:
         bus=bus,
         db=db,
         register=register,
-        fleet=FleetService(register, clock),
-        twins=TwinService(clock),
-        commands=CommandService(register, clock),
+        fleet=fleet,
+        twins=twins,
+        commands=commands,
+        queues=queues,
+        flows=FlowService(_items(plans), commands, fleet, clock),
+        alerts=AlertService(_Faults(fleet, register), clock),
+        dispatch=DispatchService(settings.halls, halls, halls, clock),
         telemetry=open_store(
             settings.telemetry_url, settings.telemetry_file, settings.telemetry_token.get_secret_value()
         ),
@@ -92,6 +123,10 @@ def build(settings: CloudSettings, clock: Clock | None = None) -> Cloud:
     _wire_fleet(cloud)
     _wire_twins(cloud)
     _wire_commands(cloud)
+    _wire_queues(cloud)
+    _wire_flows(cloud)
+    _wire_alerts(cloud)
+    _wire_dispatch(cloud)
     _wire_telemetry(cloud)
     _wire_ingest(cloud)
     return cloud
@@ -148,6 +183,108 @@ async def _count_commands(cloud: Cloud) -> None:
     counts = await cloud.db.read(count_by_state)
     for state in ("pending", "sent"):
         cloud.metrics.gauge(OPEN_COMMANDS, counts.get(state, 0), state=state)
+
+
+def _wire_queues(cloud: Cloud) -> None:
+    cloud.queues.subscribe(cloud.bus)
+    cloud.preparations.append(cloud.queues.days.prepare)
+    cloud.jobs["days"] = DayTimer(cloud.db, cloud.queues).run
+    cloud.routers.append(queues_routes.router(cloud.queues, cloud.db, cloud.clock))
+    cloud.public_routers.append(queues_routes.public_router(cloud.queues, cloud.db))
+
+
+def _wire_flows(cloud: Cloud) -> None:
+    cloud.bus.on("session.started", cloud.flows.on_session_started)
+    cloud.bus.on("command.settled", cloud.flows.on_command_settled)
+    departments = open_departments(cloud.settings.departments_url)
+    runner = CallRunner(cloud.db, cloud.flows, departments, cloud.keys, cloud.clock)
+    timer = DeadlineTimer(cloud.db, cloud.flows, cloud.clock)
+    cloud.bus.after_commit(runner.heard)
+    cloud.bus.after_commit(timer.heard)
+    cloud.jobs["department calls"] = runner.run
+    cloud.jobs["case deadlines"] = timer.run
+    cloud.routers.append(flows_routes.router(cloud.flows, cloud.db, cloud.clock))
+
+
+def _items(plans: Mapping[str, HallPlan]) -> dict[str, tuple[str, frozenset[str]]]:
+    """Machine -> (hall, the journeys that its screen offers)."""
+    return {
+        machine: (hall, frozenset(profile.items))
+        for hall, plan in plans.items()
+        for machine, profile in plan.screens.items()
+    }
+
+
+def _wire_alerts(cloud: Cloud) -> None:
+    cloud.alerts.subscribe(cloud.bus)
+    cloud.jobs["alerts"] = AlertTimer(cloud.db, cloud.alerts).run
+    cloud.routers.append(alerts_routes.router(cloud.alerts, cloud.db, cloud.clock))
+
+
+@dataclass(frozen=True, slots=True)
+class _Faults:
+    """What alerts ask of the fleet."""
+
+    fleet: FleetService
+    register: Register
+
+    def fault_now(self, tx: Tx, machine: str, slot: str, field: str) -> str | None:
+        """The code of the fault that a status field, or the machine's presence, shows now."""
+        now = self.fleet.standing(tx.conn, [machine])[machine]
+        if slot == AGENT_SLOT:
+            return None if now.online else OFFLINE_CODE
+        return now.slots[slot].faults.get(field) if slot in now.slots else None
+
+
+def _wire_dispatch(cloud: Cloud) -> None:
+    cloud.jobs["dispatch"] = DispatchTimer(cloud.db, cloud.dispatch, cloud.settings.dispatch_interval_s).run
+    cloud.routers.append(dispatch_routes.router(cloud.dispatch, cloud.db, cloud.clock))
+
+
+@dataclass(frozen=True, slots=True)
+class _Halls:
+    """What dispatch asks of the queue."""
+
+    queues: QueueService
+
+    def hall_now(self, conn: Connection, hall: str) -> HallNow:
+        """A hall in the words of dispatch."""
+        board, plan = self.queues.board.board(conn, hall), self.queues.plans[hall]
+        return HallNow(hall, _services_now(board), tuple(_counter_now(plan, one) for one in board.counters))
+
+    def change_services(self, tx: Tx, hall: str, counter: str, services: tuple[str, ...]) -> object:
+        """Let a counter call other services."""
+        return self.queues.counters.change_services(tx, f"{hall}:{counter}", services)
+
+
+def _services_now(board: Board) -> tuple[ServiceNow, ...]:
+    return tuple(
+        ServiceNow(
+            service=line.service.id,
+            name_zh=line.service.name_zh,
+            name_en=line.service.name_en,
+            waiting=line.waiting,
+            target_s=line.service.target_wait_s,
+            mean_service_s=line.service.mean_service_s,
+            open_counters=line.open_counters,
+            idle_counters=line.idle_counters,
+        )
+        for line in board.lines
+    )
+
+
+def _counter_now(plan: HallPlan, counter: Counter) -> CounterNow:
+    clerk = next((one for one in plan.profile.clerks if one.id == counter.clerk), None)
+    return CounterNow(
+        counter=counter.counter,
+        number=counter.number,
+        is_open=counter.state is CounterState.OPEN,
+        busy=bool(counter.ticket_id),
+        clerk=counter.clerk,
+        clerk_name=clerk.name if clerk else counter.clerk,
+        services=counter.services,
+        skills=frozenset(clerk.skills if clerk else ()),
+    )
 
 
 def _wire_telemetry(cloud: Cloud) -> None:

@@ -37,6 +37,4 @@ def people_ahead(waiting: Iterable[InLine], ticket: InLine) -> int:
 def check_recall(calls: int) -> None:
     """Raises HallRuleError when the number has been called as often as a number is called."""
     if calls >= MAX_CALLS:
-        raise HallRuleError(
-            f"called {calls} times already: mark the citizen as not shown, or start when they come"
-        )
+        raise HallRuleError(f"called {calls} times already: mark the citizen as not shown, or start when they come")

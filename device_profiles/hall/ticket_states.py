@@ -80,7 +80,5 @@ def after(state: TicketState, step: TicketStep, actor: Actor) -> TicketState:
         allowed = ", ".join(sorted(known for at, known in TRANSITIONS if at is state)) or "nothing"
         raise HallRuleError(f"ticket is {state}: {step} is not possible, only {allowed}")
     if actor not in transition.actors:
-        raise HallRuleError(
-            f"ticket is {state}: {step} is for {', '.join(sorted(transition.actors))}, not {actor}"
-        )
+        raise HallRuleError(f"ticket is {state}: {step} is for {', '.join(sorted(transition.actors))}, not {actor}")
     return transition.target

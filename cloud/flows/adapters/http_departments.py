@@ -13,11 +13,11 @@ _NOT_NOW = {408, 425, 429}
 
 
 class HttpDepartments:
-    """Speaks to the gateway at ``url``. ``client`` is closed by whoever opened it."""
+    """Speaks to the gateway at ``url``, with a new connection for each call: a minute lies between most of them."""
 
-    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         self._url = url.rstrip("/")
-        self._client = client
+        self._timeout_s = timeout_s
         self._operations = {
             "payment.authorise": self._authorise,
             "payment.reverse": self._reverse,
@@ -70,7 +70,8 @@ class HttpDepartments:
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:
-            answer = await self._client.request(method, self._url + path, json=body, timeout=TIMEOUT_S)
+            async with httpx.AsyncClient(timeout=self._timeout_s, trust_env=False) as client:
+                answer = await client.request(method, self._url + path, json=body)
         except httpx.TransportError as error:
             raise _NoAnswer from error
         if answer.status_code >= 500 or answer.status_code in _NOT_NOW:
