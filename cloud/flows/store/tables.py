@@ -38,7 +38,7 @@ case_effects = sa.Table(
     metadata,
     sa.Column("key", sa.String(120), primary_key=True),
     sa.Column("case_id", sa.String(64), nullable=False, index=True),
-    sa.Column("kind", sa.String(12), nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
     sa.Column("command_id", sa.String(120), unique=True),
     sa.Column("asked_ms", Big, nullable=False),
     sa.Column("outcome", sa.String(40), nullable=False),
