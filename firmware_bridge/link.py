@@ -194,7 +194,8 @@ class Exchange(Generic[Reply]):
             self._on_unsolicited(reply)
 
     def _owe(self, seconds: float) -> None:
-        self._owed_until = self._clock.monotonic() + seconds
+        # No longer than an ordinary answer takes: a given-up print must not silence the line for its long deadline.
+        self._owed_until = self._clock.monotonic() + min(seconds, self._reply_s)
 
     def _count_discarded(self) -> None:
         total = self._codec.discarded

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import agent, ingest
+from tests.benchmarks import agent, ingest, link
 
 Figures = Mapping[str, object]
-BENCHMARKS: dict[str, Callable[[], Figures]] = {"agent": agent.measure, "ingest": ingest.measure}
+BENCHMARKS: dict[str, Callable[[], Figures]] = {"agent": agent.measure, "ingest": ingest.measure, "link": link.measure}
 
 
 def main(argv: list[str]) -> int:
