@@ -12,6 +12,7 @@ from cloud.core.clock import Clock, to_ms
 from cloud.core.errors import Conflict
 from cloud.core.facts import Fact
 from cloud.core.ids import new_id
+from cloud.storage.reading import Connection
 from cloud.storage.unit_of_work import Tx
 from device_profiles.capabilities import CAPABILITIES
 from device_profiles.capabilities.model import Action
@@ -76,6 +77,11 @@ class AlertService:
             self._raise(tx, gone, PRESENCE_FIELD, fault, row["fact"])
         for alert in store.to_wake(tx.conn, to_ms(now)):
             self._step(tx, alert, AlertStep.WAKE, shelved_until_ms=None)
+
+    def to_be_seen(self, conn: Connection, hall: str, limit: int = 100) -> list[Alert]:
+        """The hall's alerts that are open or acknowledged, the newest first; what is shelved is out of sight."""
+        found = store.listed(conn, {"hall": hall}, active=True, before=None, limit=limit)
+        return [alert for alert in found if alert.state is not AlertState.SHELVED]
 
     def acknowledge(self, tx: Tx, alert_id: str) -> Alert:
         """Somebody has taken it on."""

@@ -91,6 +91,8 @@ class LiveAlert(_Part):
     slot: str
     code: str
     action: str
+    who: str
+    severity: str
     opened_at: datetime
     acknowledged: bool
     name_zh: str

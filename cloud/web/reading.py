@@ -1,16 +1,20 @@
 """Reads the features and puts the snapshot of a hall together, from one consistent view of the store."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from cloud.alerts.model import Alert, AlertState, Severity
+from cloud.alerts.service import AlertService
+from cloud.alerts.states.advice import advice_for, severity_of
 from cloud.core.clock import Clock, from_ms
+from cloud.dispatch.model import Proposal, ProposalState
+from cloud.dispatch.service import DispatchService
 from cloud.fleet.model import Machine, MachineNow, SlotNow
 from cloud.fleet.service import FleetService
 from cloud.queues.model import Board, Counter, Position, ServiceLine
 from cloud.queues.service import QueueService
 from cloud.storage.reading import Connection
 from cloud.storage.unit_of_work import Database
-from cloud.web.advice import still_serves
 from cloud.web.live import (
     LiveAlert,
     LiveBand,
@@ -23,19 +27,8 @@ from cloud.web.live import (
     LiveSlot,
 )
 from cloud.web.stream import LiveStream
+from cloud.web.words import FAULTS, OTHER_FAULT
 from device_profiles.schema.hall import HallProfile
-
-
-class HallSources(Protocol):
-    """What the snapshot needs of alerts and dispatch, read on its connection."""
-
-    def alerts(self, conn: Connection, hall: str) -> list[LiveAlert]:
-        """The open alerts of a hall, newest first."""
-        ...
-
-    def proposals(self, conn: Connection, hall: str) -> list[LiveProposal]:
-        """The open proposals of a hall, best first."""
-        ...
 
 
 class HallReader:
@@ -46,7 +39,8 @@ class HallReader:
         db: Database,
         fleet: FleetService,
         queues: QueueService,
-        sources: HallSources,
+        alerts: AlertService,
+        dispatch: DispatchService,
         stream: LiveStream,
         clock: Clock,
     ) -> None:
@@ -54,7 +48,8 @@ class HallReader:
         self._fleet = fleet
         self._register = fleet.register
         self._queues = queues
-        self._sources = sources
+        self._alerts = alerts
+        self._dispatch = dispatch
         self._stream = stream
         self._clock = clock
         self.halls: Sequence[HallProfile] = tuple(fleet.register.halls.values())
@@ -88,8 +83,8 @@ class HallReader:
             services=[_service(line) for line in board.lines],
             counters=_counters(board, profile),
             machines=self._machines(conn, profile),
-            alerts=self._sources.alerts(conn, profile.id),
-            proposals=self._sources.proposals(conn, profile.id),
+            alerts=[_alert(alert) for alert in self._alerts.to_be_seen(conn, profile.id)],
+            proposals=_proposals(self._dispatch.newest(conn, profile.id), profile),
             history=[LivePoint(at=from_ms(at), waiting=waiting) for at, waiting in history],
         )
 
@@ -143,7 +138,7 @@ def _counter(counter: Counter, board: Board, names: Mapping[str, str]) -> LiveCo
 def _machine(machine: Machine, now: MachineNow) -> LiveMachine:
     slots = now.slots
     faulty = {name for name, slot in slots.items() if slot.faults}
-    stopped = {name for name, slot in slots.items() if not all(still_serves(code) for code in slot.faults.values())}
+    stopped = {name for name in faulty if any(map(_stops, slots[name].faults.values()))}
     return LiveMachine(
         id=machine.id,
         kind=machine.kind,
@@ -160,6 +155,10 @@ def _machine(machine: Machine, now: MachineNow) -> LiveMachine:
     )
 
 
+def _stops(code: str) -> bool:
+    return severity_of(code) is Severity.FAULT
+
+
 def _slot(slot: SlotNow | None) -> dict[str, Any]:
     if slot is None:
         return {"device": "starting", "faults": []}
@@ -170,3 +169,38 @@ def _state(online: bool, cannot_serve: bool, faulty: bool) -> str:
     if not online:
         return "idle"
     return "bad" if cannot_serve else "warn" if faulty else "ok"
+
+
+def _alert(alert: Alert) -> LiveAlert:
+    name, advice = FAULTS.get(alert.code, OTHER_FAULT), advice_for(alert.code, alert.who)
+    return LiveAlert(
+        id=alert.alert_id,
+        machine=alert.machine,
+        slot=alert.slot,
+        code=alert.code,
+        action=alert.action,
+        who=str(alert.who),
+        severity=str(alert.severity),
+        opened_at=from_ms(alert.opened_ms),
+        acknowledged=alert.state is AlertState.ACKNOWLEDGED,
+        name_zh=name.zh,
+        name_en=name.en,
+        try_zh=advice.zh,
+        try_en=advice.en,
+    )
+
+
+def _proposals(newest: Sequence[Proposal], profile: HallProfile) -> list[LiveProposal]:
+    names = {clerk.id: clerk.name for clerk in profile.clerks}
+    return [
+        LiveProposal(
+            id=proposal.proposal_id,
+            counter=proposal.counter,
+            clerk=names.get(proposal.clerk, proposal.clerk),
+            reason_zh=proposal.reason_zh,
+            reason_en=proposal.reason_en,
+            made_at=from_ms(proposal.made_ms),
+        )
+        for proposal in newest
+        if proposal.state is ProposalState.OPEN
+    ]

@@ -56,14 +56,34 @@ KINDS: Mapping[str, Word] = MappingProxyType(
 
 ACTORS: Mapping[str, Word] = MappingProxyType(
     {
-        "reset": Word("设备自行恢复", "Heals itself", "idle"),
-        "clear": Word("大厅人员处理", "Hall staff", "warn"),
-        "maintenance": Word("维修人员处理", "Crew", "bad"),
-        "configuration": Word("管理员检查设置", "Operator: settings", "bad"),
-        "software_error": Word("管理员检查程序", "Operator: software", "bad"),
-        "suspend": Word("设备重试中", "Trying by itself", "idle"),
+        "hall_staff": Word("大厅人员处理", "Hall staff", "warn"),
+        "crew": Word("运维人员处理", "Crew", "bad"),
+        "operator": Word("系统管理员处理", "Operator", "bad"),
+        "nobody_yet": Word("设备自行恢复", "Heals itself", "idle"),
+        "wait": Word("设备重试中", "Trying again", "idle"),
     }
 )
+
+FAULTS: Mapping[str, Word] = MappingProxyType(
+    {
+        "paper_out": Word("纸已用完", "Out of paper"),
+        "paper_low": Word("纸将用完", "Paper low"),
+        "paper_jammed": Word("卡纸", "Paper jam"),
+        "cutter_fault": Word("切刀故障", "Cutter fault"),
+        "cover_open": Word("盖子未合", "Cover open"),
+        "media_jam": Word("证件卡住", "Card jammed"),
+        "stacker_low": Word("空白卡将用完", "Few cards left"),
+        "stacker_empty": Word("空白卡用完", "No cards left"),
+        "retain_bin_full": Word("回收箱已满", "Retain bin full"),
+        "scanner_inoperative": Word("扫码器失灵", "Scanner dead"),
+        "device_offline": Word("设备无应答", "Device does not answer"),
+        "no_device": Word("找不到设备", "Device not found"),
+        "hardware_error": Word("硬件故障", "Hardware error"),
+        "user_error": Word("有遗留物", "Something left inside"),
+        "machine_offline": Word("整机离线", "Machine offline"),
+    }
+)
+OTHER_FAULT = Word("设备故障", "Device fault")
 
 TARGETS: Mapping[str, Word] = MappingProxyType(
     {

@@ -1,0 +1,41 @@
+"""A morning in the demo hall with something of everything on the pages."""
+
+from cloud.core.errors import Conflict
+from tests.builders.page_house import PageHouse
+
+
+async def fill(house: PageHouse) -> dict[str, str]:
+    """Tickets, counters in every state, two faults, a proposal. Returns tokens by ticket number."""
+    await house.machines_online(but=("renew-1",))
+    for counter in ("c1", "c2", "c3", "c4", "c5"):
+        await house.counter(counter, "open")
+    tokens: dict[str, str] = {}
+    for minute in range(40):
+        house.clock.advance(60)
+        for service, every in (("household", 4), ("exit-entry", 2), ("social-insurance", 5), ("property-tax", 9)):
+            if minute % every == 0:
+                number, token = await house.ticket(service)
+                tokens[number] = token
+        if minute in (4, 9, 15, 22, 30):
+            for counter in ("c1", "c4", "c5") if minute % 2 else ("c2", "c3"):
+                await _serve_one(house, counter)
+    await house.counter("c1", "call_next")
+    await house.counter("c4", "call_next")
+    await house.counter("c4", "start")
+    await house.counter("c3", "call_next")
+    await house.counter("c5", "pause")
+    await house.status("kiosk-1", "printer", "paper", "low")
+    house.clock.advance(90)
+    await house.status("ticket-1", "printer", "paper", "out")
+    await house.proposal()
+    house.clock.advance(200)
+    return tokens
+
+
+async def _serve_one(house: PageHouse, counter: str) -> None:
+    try:
+        await house.counter(counter, "call_next")
+    except Conflict:
+        return
+    await house.counter(counter, "start")
+    await house.counter(counter, "finish")

@@ -1,0 +1,61 @@
+"""What browser tests may ask for: a house with pages, and a page that listens for what must never happen."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page
+
+from device_profiles.catalog import load_catalog
+from tests.builders.page_house import PageHouse, open_house
+
+DESK = {"width": 1920, "height": 1080}
+PHONE = {"width": 360, "height": 740}
+
+
+@pytest.fixture
+async def house(tmp_path: Path, free_port: int) -> AsyncIterator[PageHouse]:
+    async with open_house(f"sqlite:///{tmp_path}/pages.db", load_catalog(), free_port) as opened:
+        yield opened
+
+
+@dataclass
+class Visitor:
+    """Opens pages and notes every word on the console, every failed script, every request to another host."""
+
+    browser: Browser
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+    contexts: list[BrowserContext] = field(default_factory=list)
+
+    async def open(self, url: str, size: dict[str, int] = DESK, **options: object) -> Page:
+        context = await self.browser.new_context(viewport=size, reduced_motion="reduce", **options)  # type: ignore[arg-type]
+        self.contexts.append(context)
+        page = await context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or ""))
+        await page.goto(url)
+        return page
+
+    def saw_nothing_wrong(self) -> None:
+        assert not self.complaints
+        assert self.hosts <= {"127.0.0.1", ""}, f"requests left this machine: {self.hosts}"
+
+
+@pytest.fixture
+async def visitor(browser: Browser) -> AsyncIterator[Visitor]:
+    visiting = Visitor(browser)
+    yield visiting
+    for context in visiting.contexts:
+        await context.close()
+
+
+@pytest.fixture(scope="session")
+def screenshots(repo_root: Path) -> Path:
+    folder = repo_root / "out" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
