@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ def create_app(cloud: Cloud) -> FastAPI:
     """The application of a built cloud; it serves nothing until the database is open."""
     app = FastAPI(
         title="hallfleet",
-        version=version("hallfleet"),
+        version="1.0",  # of the interface (v1), not of the program
         docs_url=None,  # they would load scripts from elsewhere
         redoc_url=None,
         responses=problems.RESPONSES,

@@ -27,6 +27,7 @@ GRACE_S = 3
 def serve(settings: CloudSettings, *, migrate: bool = False) -> None:
     """Run the cloud until SIGTERM or SIGINT. Raises ProfileError or HallfleetError when it cannot begin."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     asyncio.run(_serve(settings, migrate))
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from cloud.telemetry.adapters.influx import InfluxStore
 from cloud.telemetry.adapters.sqlite import SqliteStore
 from cloud.telemetry.port import TelemetryStore
 
@@ -12,4 +11,8 @@ def open_store(url: str, embedded_file: Path, token: str = "") -> TelemetryStore
 
     Call inside the running event loop. Raises Invalid.
     """
-    return InfluxStore.from_url(url, token) if url else SqliteStore(embedded_file)
+    if not url:
+        return SqliteStore(embedded_file)
+    from cloud.telemetry.adapters.influx import InfluxStore  # here: its client takes a second to import
+
+    return InfluxStore.from_url(url, token)
