@@ -64,7 +64,7 @@ async def _take_ticket(room: Room, person: str, arrival: Arrival, rng: random.Ra
 async def _at_the_machine(room: Room, machine: str, person: str, arrival: Arrival, rng: random.Random) -> str:
     await room.tempo.spend(rng.uniform(4, 15))
     with_card = arrival.with_card and "id_reader" in room.machines[machine].ports
-    visit_key = f"v{arrival.seed}{rng.randrange(10**6)}"
+    visit_key = f"v{arrival.seed:010d}{rng.randrange(10**6):06d}"
     if not with_card:
         return await room.screens.take_ticket(machine, arrival.service, visit_key, with_card=False)
     laying = asyncio.create_task(_lay_card(room, machine, person, rng.uniform(1, 4)))

@@ -34,6 +34,8 @@ async def _called(room: Room, counter: Counter, served: str) -> str:
     shown = _shown(room, counter)
     if shown and shown != served:
         return shown  # a call that took longer than this clerk cared to look
+    if room.see(counter.machine, "caller")["events_held"]:
+        return ""  # the lamp of the last key still blinks: pressing again would call somebody else, too
     if not room.press(counter.machine, "caller", "press_key", key="call_next"):
         return ""
     deadline = _now() + CALL_TAKES_S

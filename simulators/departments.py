@@ -76,8 +76,8 @@ class FaultAsked(_Ask):
 class Troubles:
     """The faults that are switched on, and the usual latency."""
 
-    def __init__(self, latency_s: float) -> None:
-        self._latency_s = latency_s
+    def __init__(self, latency_s: float, silent_s: float) -> None:
+        self._latency_s, self._silent_s = latency_s, silent_s
         self._planned: dict[str, FaultAsked] = {}
 
     def plan(self, fault: FaultAsked) -> None:
@@ -90,7 +90,7 @@ class Troubles:
         if mode == "error":
             return JSONResponse({"detail": "the department is closed"}, status_code=503)
         response = await go_on(request)
-        await asyncio.sleep({"timeout": SILENT_S, "slow": SLOW_S}.get(mode, self._latency_s))
+        await asyncio.sleep({"timeout": self._silent_s, "slow": SLOW_S}.get(mode, self._latency_s))
         return response
 
     def _take(self, path: str) -> str:
@@ -104,7 +104,10 @@ class Troubles:
 
 
 def departments_app(
-    data: Path | str, latency_s: float = 0.0, today: Today = lambda: datetime.now(UTC).date()
+    data: Path | str,
+    latency_s: float = 0.0,
+    silent_s: float = SILENT_S,
+    today: Today = lambda: datetime.now(UTC).date(),
 ) -> FastAPI:
     """The three departments over one file (``:memory:`` for none). ``today`` is the date they work by."""
     office = BackOffice(data)
@@ -115,7 +118,7 @@ def departments_app(
         office.close()
 
     app = FastAPI(title="hallfleet sandbox departments", docs_url=None, redoc_url=None, lifespan=lifespan)
-    troubles = Troubles(latency_s)
+    troubles = Troubles(latency_s, silent_s)
     app.middleware("http")(troubles.around)
     app.add_exception_handler(KeyReused, _key_reused)
     _payment_routes(app, office)

@@ -73,7 +73,7 @@ class Screens:
         url = f"http://127.0.0.1:{self._ports[machine]}{path}"
         try:
             response = await self._http.request(method, url, json=body)
-            answer = response.json() if response.is_success else None
+            answer = (response.json() if response.content else {}) if response.is_success else None
         except (httpx.HTTPError, ValueError) as error:
             raise ScreenUnavailable(f"{machine}: {method} {path}: {type(error).__name__}: {error}") from error
         if not isinstance(answer, dict):

@@ -14,7 +14,6 @@ from simulators.screens import ScreenUnavailable
 
 GLANCE_S = 1.0
 LONGEST_S = 900.0
-HOME = ("home", "")
 PHOTO_ITEMS = frozenset({"id-card-renewal"})  # journeys that ask for the barcode of a photo receipt before money
 
 
@@ -32,7 +31,7 @@ class Visitor:
     async def use(self, item: str) -> bool:
         """Go through a journey; False when the machine did not start it. Takes everything along that came back."""
         try:
-            await self.room.screens.start(self.machine, item)
+            session = await self.room.screens.start(self.machine, item)
         except ScreenUnavailable:
             self.room.counts["screen_unavailable"] += 1
             return False
@@ -40,7 +39,7 @@ class Visitor:
             self.codes.append(f"PH{self.rng.randrange(10**16):016d}")
         self.codes.append(self.room.people.new_payment_code(self.person))
         spent = 0.0
-        while spent < LONGEST_S and not await self._finished():
+        while spent < LONGEST_S and not await self._finished(session):
             self._react()
             spent += await self._wait()
         self._tidy_up()
@@ -52,15 +51,15 @@ class Visitor:
         await self.room.tempo.spend(seconds)
         return seconds
 
-    async def _finished(self) -> bool:
-        """Answer a question if there is one; whether the screen is back home and nothing is left in the machine."""
+    async def _finished(self, session: str) -> bool:
+        """Answer a question if there is one; whether the screen has left the journey and nothing is in the machine."""
         try:
             view = await self.room.screens.view(self.machine)
             if view.get("kind") == "question":
                 await self.room.screens.answer(self.machine, self.rng.choice(view["options"])["id"])
         except ScreenUnavailable:
             return False
-        return view.get("kind", "") in HOME and not self._owns_card_inside()
+        return view.get("session_id") != session and not self._owns_card_inside()
 
     def _react(self) -> None:
         reactions: dict[str, Callable[[dict[str, Any]], None]] = {

@@ -90,7 +90,8 @@ class PaperRoll:
     def qr(self, data: bytes, level: str, module: int) -> None:
         """A QR code with modules of so many dots."""
         text = data.decode(errors="replace")
-        size = segno.make_qr(data, error=level, boost_error=False).symbol_size(border=0)[1]
+        # Only its size matters here, so the search for the best mask is left out.
+        size = segno.make_qr(data, error=level, boost_error=False, mask=0).symbol_size(border=0)[1]
         self.picture(int(size) * module)
         self._sheet.qr.append(text)
 

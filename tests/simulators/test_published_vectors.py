@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ class Vector:
         return bench
 
 
-OPTIONS = {"hdp-evaluator": {"unit": 2}}  # the published frames speak to unit 2
+OPTIONS: dict[str, dict[str, Any]] = {"hdp-evaluator": {"unit": 2}}  # the published frames speak to unit 2
 
 
 def _card(bench: Bench) -> None:
