@@ -99,9 +99,7 @@ async def test_units_that_wait_together_share_commits(url: str) -> None:
     async with Database(url, metrics=metrics) as db:
         await asyncio.gather(*(db.write(put(f"k{number}", number)) for number in range(100)))
     assert metrics.value(COMMITTED_UNITS) == 100
-    commits = next(
-        line for line in metrics.render().splitlines() if line.startswith("hallfleet_commit_seconds_count")
-    )
+    commits = next(line for line in metrics.render().splitlines() if line.startswith("hallfleet_commit_seconds_count"))
     assert int(commits.split()[1]) < 50
 
 
@@ -173,9 +171,7 @@ async def test_a_listener_that_raises_disturbs_nobody(url: str) -> None:
 
     bus.after_commit(broken)
     bus.after_commit(lambda facts: heard.append(len(facts)))
-    asyncio.get_running_loop().set_exception_handler(
-        lambda _, context: reported.append(str(context["exception"]))
-    )
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(str(context["exception"])))
     async with Database(url, bus) as db:
         await db.write(lambda tx: tx.publish(fact("a.b")))
         assert await db.write(lambda tx: 7) == 7
@@ -196,9 +192,7 @@ async def test_an_upsert_with_a_repeated_key_takes_the_last_row(url: str) -> Non
         assert [await db.read(value_of(name)) for name in ("a", "b")] == [3, 2]
 
 
-@pytest.mark.parametrize(
-    "wrong", ["mysql://host/db", "sqlite://", "sqlite:///:memory:", "nonsense", "//secret@host"]
-)
+@pytest.mark.parametrize("wrong", ["mysql://host/db", "sqlite://", "sqlite:///:memory:", "nonsense", "//secret@host"])
 def test_other_databases_are_refused_without_showing_the_address(wrong: str) -> None:
     with pytest.raises(Invalid, match="expected sqlite:///file or postgresql://") as caught:
         create_engine(wrong)
