@@ -18,6 +18,8 @@ class MemoryOutbox:
         self._room_bytes = room_bytes
         self._last = 0
         self._acked = 0
+        self._sizes: dict[int, int] = {}
+        self._used = 0
         self._grew = asyncio.Condition()
 
     @property
@@ -46,7 +48,7 @@ class MemoryOutbox:
     async def ack(self, epoch: int, sequence: int) -> None:
         if epoch == self._epoch and self._acked < sequence <= self._last:
             self._acked = sequence
-            self.rows = [row for row in self.rows if row.sequence > sequence]
+            self._remove({row.sequence for row in self.rows if row.sequence <= sequence})
 
     async def depth(self) -> Depth:
         business = [row for row in self.rows if row.lane is Lane.BUSINESS]
@@ -56,7 +58,7 @@ class MemoryOutbox:
             business=len(business),
             telemetry=len(self.rows) - len(business),
             oldest_at=min((row.at for row in self.rows), default=None),
-            fill=min(1.0, sum(size_of(encode(row.data)) for row in business) / self._room_bytes),
+            fill=min(1.0, sum(self._sizes[row.sequence] for row in business) / self._room_bytes),
         )
 
     async def accepts_flows(self) -> bool:
@@ -69,13 +71,19 @@ class MemoryOutbox:
     def _insert(self, slot: str, fact_type: str, data: dict[str, Any], at: datetime, lane: Lane) -> int:
         self._last += 1
         self.rows.append(Row(self._last, lane, slot, fact_type, at, data))
+        self._sizes[self._last] = size_of(encode(data))
+        self._used += self._sizes[self._last]
         return self._last
 
     def _make_room(self, size: int, at: datetime) -> None:
-        while sum(size_of(encode(row.data)) for row in self.rows) + size > self._room_bytes:
+        while self._used + size > self._room_bytes:
             oldest = [row.sequence for row in self.rows if row.lane is Lane.TELEMETRY][:DROP_CHUNK]
             if not oldest:
                 raise OutboxFull(f"outbox: expected room for {size} bytes, business rows fill it")
-            self.rows = [row for row in self.rows if row.sequence not in oldest]
+            self._remove(set(oldest))
             for first, last in runs(oldest):
                 self._insert(AGENT, DROPPED, dropped_data(first, last), at, Lane.BUSINESS)
+
+    def _remove(self, sequences: set[int]) -> None:
+        self.rows = [row for row in self.rows if row.sequence not in sequences]
+        self._used -= sum(self._sizes.pop(sequence) for sequence in sequences)

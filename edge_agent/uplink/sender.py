@@ -31,6 +31,7 @@ class Sender:
         self._cursor = 0
         self._acked = 0
         self._acked_more = asyncio.Event()
+        self._rewound = asyncio.Event()
         self._in_flight: deque[asyncio.Future[None]] = deque()
         self._turn = asyncio.Lock()
 
@@ -40,6 +41,7 @@ class Sender:
         self._cursor = self._acked
         self._live_since = self._clock.now() - LATE
         self._acked_more.set()
+        self._rewound.set()
 
     def acknowledged(self, sequence: int) -> None:
         """The cloud has everything up to here."""
@@ -60,7 +62,7 @@ class Sender:
         """Send what is there and what comes. Raises LinkLost, PublishRefused."""
         while True:
             await self._wait_for_window()
-            await self._outbox.wait_beyond(self._cursor)
+            await self._wait_for_rows()
             async with self._turn:
                 rows = await self._outbox.peek(self._cursor, READ_ROWS)
                 await self._send([*await self._gaps(rows), *rows])
@@ -75,6 +77,17 @@ class Sender:
             if before == self._acked < self._cursor:
                 async with self._turn:
                     await self._send(await self._outbox.peek(self._acked, 1))
+
+    async def _wait_for_rows(self) -> None:
+        """Until there is something after the cursor; a rewind moves it back under our feet."""
+        self._rewound.clear()
+        waits = [asyncio.ensure_future(wait) for wait in (self._outbox.wait_beyond(self._cursor), self._rewound.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def _wait_for_window(self) -> None:
         while self._cursor - self._acked >= WINDOW_ROWS:

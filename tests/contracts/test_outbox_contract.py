@@ -74,9 +74,7 @@ async def test_only_the_clouds_acknowledgement_frees_rows(outbox: Outbox) -> Non
 
 
 @pytest.mark.parametrize(("epoch_offset", "sequence"), [(1, 2), (-1, 2), (0, 3), (0, 0)])
-async def test_an_acknowledgement_that_cannot_be_is_ignored(
-    outbox: Outbox, epoch_offset: int, sequence: int
-) -> None:
+async def test_an_acknowledgement_that_cannot_be_is_ignored(outbox: Outbox, epoch_offset: int, sequence: int) -> None:
     await outbox.append("agent", "ticket.issued", {}, AT)
     await outbox.append("agent", "ticket.issued", {}, AT)
     await outbox.ack(outbox.epoch + epoch_offset, sequence)

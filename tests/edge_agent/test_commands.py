@@ -157,9 +157,7 @@ async def test_too_late_is_expired_and_nothing_is_done(machine: Machine) -> None
         (RuntimeError("a defect"), "unknown", "software_error"),
     ],
 )
-async def test_a_devices_error_becomes_an_outcome(
-    machine: Machine, fault: Exception, outcome: str, code: str
-) -> None:
+async def test_a_devices_error_becomes_an_outcome(machine: Machine, fault: Exception, outcome: str, code: str) -> None:
     machine.drivers["printer"].acts["print"] = lambda args: raise_fault(fault)
     await machine.send("c1", "printer", "print", PAPER)
     found = await machine.result()
