@@ -6,7 +6,7 @@ type to the last data byte, ``AB CD`` in its place skips the check. Answer: ``02
 state on. Decoded text follows without a frame; the scanner is set up (by its setup code) to end it with CR LF.
 
 How the two are told apart: an answer begins with 02 00 and its CRC is right; text never holds control characters, so
-at a 02 that an answer begins with, text without its end was cut off and is dropped.
+text that runs into one was damaged. Its rest must not pass for a code: a payment code without its head is another one.
 """
 
 import re
@@ -44,7 +44,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """Decoded text as sent, without its CR LF; not ``whole`` and empty when it was longer than can be right.
+    """Decoded text as sent, without its CR LF; not ``whole`` and empty when it was too long or damaged.
 
     A payment code is as good as money: ``repr`` keeps it to itself.
     """
@@ -69,12 +69,12 @@ def encode_read(zone: int, count: int = 1, *, checked: bool = True) -> bytes:
 
 
 class Gm65Codec:
-    """The receiving side. Of a text longer than ``longest_text`` bytes only its end is reported, never a part."""
+    """The receiving side. A text that is too long, or of which a part was lost, is reported as not whole at its end."""
 
     def __init__(self, longest_text: int = LONGEST_TEXT) -> None:
         self._longest_text = longest_text
         self._buffer = FrameBuffer(self._find, max(longest_text + len(_TEXT_END), _LONGEST_ANSWER) + 1)
-        self._overlong = False
+        self._part_lost = False
 
     @property
     def discarded(self) -> int:
@@ -86,29 +86,28 @@ class Gm65Codec:
     def next_reply(self) -> Reply | None:
         if (found := self._buffer.next()) is None:
             return None
-        whole, self._overlong = not self._overlong, False
         if _is_answer(found):
             return Answer(found[2], found[_HEADER:-_CRC])
+        whole, self._part_lost = not self._part_lost, False
         return Scanned(found[: -len(_TEXT_END)] if whole else b"", whole)
 
     def reset(self) -> None:
         self._buffer.reset()
-        self._overlong = False
+        self._part_lost = False
 
     def _find(self, pending: bytes) -> Found:
         if pending.startswith(_DEVICE[: len(pending)]):
             return _find_answer(pending)
         control = _CONTROL.search(pending)
         end = control.start() if control else len(pending)
-        if end > self._longest_text:
-            self._overlong = True
-            return skip(end)
-        if control is None or pending[end:] == _TEXT_END[:1]:
-            return NEED_MORE
-        if pending.startswith(_TEXT_END, end) and (end or self._overlong):
-            return frame(end + len(_TEXT_END))
-        self._overlong = False
-        return skip(end or 1)  # text without its end: noise, or a code that never came whole
+        if end <= self._longest_text:
+            if control is None or pending[end:] == _TEXT_END[:1]:
+                return NEED_MORE
+            if pending.startswith(_TEXT_END, end) and (end or self._part_lost):
+                return frame(end + len(_TEXT_END))
+        # Too long, or a control character inside: what follows up to the next end is not a code by itself.
+        self._part_lost = self._part_lost or end > 0
+        return skip(end or 1)
 
 
 def _find_answer(pending: bytes) -> Found:

@@ -99,7 +99,9 @@ class Driver:
     def _checked(self, scanned: Scanned, pattern: re.Pattern[str] | None) -> str:
         """The text, or ``barcode_invalid``; the error never repeats it: a payment code is as good as money."""
         if not scanned.whole:
-            raise _invalid(f"expected at most {self._options.longest_code} bytes, got more")
+            raise _invalid(
+                f"expected one code of at most {self._options.longest_code} bytes, got more or a damaged one"
+            )
         try:
             text = scanned.data.decode(self._options.charset)
         except UnicodeDecodeError as error:
