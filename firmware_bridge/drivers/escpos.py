@@ -13,17 +13,8 @@ from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from device_profiles.capabilities.model import (
-    Action,
-    Command,
-    DeviceState,
-    Effect,
-    Event,
-    Identity,
-    Nothing,
-    Shape,
-)
-from device_profiles.capabilities.printer import PRINTER, Cover, Cutter, Paper, PrintArgs, PrinterStatus
+from device_profiles.capabilities.model import Command, Effect, Event, Identity, Nothing, Shape
+from device_profiles.capabilities.printer import PrintArgs, PrinterStatus
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.escpos import (
@@ -42,6 +33,7 @@ from firmware_bridge.codecs.escpos import (
     condition_of_real_time,
 )
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._escpos_status import raise_if_stopped, status_of
 from firmware_bridge.errors import DeviceFault, LinkTimeout, OutcomeUnknown, TransportLost
 from firmware_bridge.link import Exchange, Link
 from firmware_bridge.transports import Transport
@@ -71,6 +63,7 @@ class Driver:
 
     def __init__(self, transport: Transport, clock: Clock, profile: PeripheralProfile) -> None:
         self._options = options_of(profile, Options)
+        self._render: Render | None = None
         timing = profile.timing
         self._link: Link[EscPosReply] = Link(
             transport, EscPosCodec(), clock, reply_s=timing.reply_ms / 1000, attempts=timing.attempts
@@ -86,7 +79,7 @@ class Driver:
 
     async def status(self) -> PrinterStatus:
         async with self._link.exchange() as line:
-            return _status(await _condition(line))
+            return status_of(await _condition(line))
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         if command.name == "print":
@@ -110,10 +103,11 @@ class Driver:
         await self._link.close()
 
     async def _print(self, args: PrintArgs) -> None:
-        render = await asyncio.to_thread(_load_renderer)  # the first time, this reads 20 MiB of modules
-        portions = list(_portions(render(args, self._options.charset, self._options.columns)))
+        if self._render is None:
+            self._render = await asyncio.to_thread(_load_renderer)
+        portions = list(_portions(self._render(args, self._options.charset, self._options.columns)))
         async with self._link.exchange() as line:
-            _raise_if_stopped(await _condition(line), "nothing was printed")
+            raise_if_stopped(await _condition(line), "nothing was printed")
             for done, portion in enumerate(portions):
                 await self._print_portion(line, portion, f"printing stopped in part {done + 1} of {len(portions)}")
 
@@ -167,51 +161,13 @@ async def _explain(line: Line, unanswered: OutcomeUnknown | LinkTimeout, stopped
 
 async def _give_up_if_stopped(line: Line, condition: Condition, stopped: str) -> None:
     try:
-        _raise_if_stopped(condition, stopped)
+        raise_if_stopped(condition, stopped)
     except DeviceFault:
         with contextlib.suppress(
             TransportLost, LinkTimeout
         ):  # the fault is the news; a dead line shows at the next call
             await line.send(CLEAR_BUFFERS)  # or the rest would come out, unasked, as soon as the paper is back
         raise
-
-
-def _raise_if_stopped(condition: Condition, told: str) -> None:
-    status = _status(condition)
-    for field, value in (
-        ("cover", status.cover),
-        ("paper", status.paper),
-        ("cutter", status.cutter),
-        ("device", status.device),
-    ):
-        fault = PRINTER.fault_of(field, str(value))
-        if fault is not None and value != Paper.LOW:
-            raise DeviceFault(fault.code, fault.action, f"the printer's {field} is {value}: {told}")
-    if condition.off_line or condition.head_hot:
-        raise DeviceFault("device_not_ready", Action.SUSPEND, f"the printer is off-line for a moment: {told}")
-
-
-def _status(condition: Condition) -> PrinterStatus:
-    return PrinterStatus(
-        device=_device(condition),
-        paper=_paper(condition),
-        cover=Cover.OPEN if condition.cover_open else Cover.CLOSED,
-        cutter=Cutter.FAULT if condition.cutter_error else Cutter.OK,
-    )
-
-
-def _device(condition: Condition) -> DeviceState:
-    if condition.unrecoverable:
-        return DeviceState.HARDWARE_ERROR
-    return DeviceState.BUSY if condition.head_hot else DeviceState.ONLINE
-
-
-def _paper(condition: Condition) -> Paper:
-    if condition.paper_out:
-        return Paper.OUT
-    if condition.mechanical_error:  # ESC/POS has no bit for a jam: this one is the carriage or the paper path
-        return Paper.JAMMED
-    return Paper.LOW if condition.paper_low else Paper.FULL
 
 
 def _portions(pieces: Iterable[bytes]) -> Iterable[bytes]:
@@ -242,6 +198,7 @@ def _paper_out(reply: EscPosReply) -> bool:
 
 
 def _load_renderer() -> Render:
+    """Slow the first time (0.4 s), so it runs beside the loop; a machine without printer never pays for it."""
     from firmware_bridge.codecs.escpos_document import render
 
     if "ESCPOS_CAPABILITIES_PICKLE_DIR" not in os.environ:  # python-escpos leaves a folder behind per process

@@ -68,6 +68,8 @@ class Driver:
 
     async def identify(self) -> Identity:
         reply = await self._ask(SAM_ID)
+        if reply.sw3 in _MODULE_FAULTS:
+            raise _fault(reply, Sw.OK)
         if reply.sw3 != Sw.OK:
             raise PeerBrokeProtocol(f"SAM id: expected SW3 90, got {reply.sw3:02X}: is this an SAM_V module?")
         return Identity(model="SAM_V", serial_number=sam_id_text(reply.data))

@@ -202,6 +202,12 @@ async def test_another_device_with_the_same_frames_is_not_taken_for_a_reader() -
         await bench.driver.identify()
 
 
+async def test_a_sick_module_says_so_when_it_is_asked_who_it_is() -> None:
+    bench = await bench_answering(sam_id=(0x66, b""))
+    with pytest.raises(DeviceFault, match="not_authorised"):
+        await bench.driver.identify()
+
+
 async def test_the_newest_address_is_used_when_the_profile_says_so() -> None:
     moved = "样例市新路9号".ljust(35).encode("utf-16-le")
     bench = await bench_answering(appended=(0x90, moved))
