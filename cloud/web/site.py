@@ -1,26 +1,49 @@
 """Puts the pages into an application: the one door that the composition root uses."""
 
-from fastapi import FastAPI
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from starlette.routing import Route
 
 from cloud.web import acts, api, crew, hall, ticket
 from cloud.web.acts import StaffActs
 from cloud.web.assets import Assets
 from cloud.web.reading import HallReader
-from cloud.web.safety import BrowserSafety
 from cloud.web.stream import LiveStream
 from cloud.web.templating import Pages
+from cloud.wiring import Cloud
 
-API = "/api/v1"
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """``api`` (below /api/v1) and ``staff`` are for staff, ``public`` and ``assets`` for everybody.
+
+    ``stream.close()`` ends the streams of all browsers: do it before the server waits for its connections. The
+    application as a whole goes into ``safety.BrowserSafety``.
+    """
+
+    stream: LiveStream
+    api: APIRouter
+    staff: APIRouter
+    public: APIRouter
+    assets: Route
 
 
-def install(app: FastAPI, reader: HallReader, stream: LiveStream, staff: StaffActs) -> None:
-    """Add every page, the live snapshot and stream, the assets, and what keeps browsers safe."""
+def build_site(cloud: Cloud, stream: LiveStream | None = None) -> Site:
+    """Every page of this cloud; from here on the stream hears of each commit."""
     assets = Assets()
     pages = Pages(assets)
-    app.router.routes.append(assets.route())
-    app.include_router(api.routes(reader, stream), prefix=API)
-    app.include_router(hall.routes(pages, reader))
-    app.include_router(crew.routes(pages, reader, stream))
-    app.include_router(ticket.routes(pages, reader, stream))
-    app.include_router(acts.routes(staff))
-    app.add_middleware(BrowserSafety)
+    stream = stream or LiveStream(cloud.settings.halls)
+    reader = HallReader(cloud.db, cloud.fleet, cloud.queues, cloud.alerts, cloud.dispatch, stream, cloud.clock)
+    cloud.bus.after_commit(stream.hear)
+    staff = APIRouter()
+    staff.include_router(hall.routes(pages, reader))
+    staff.include_router(crew.routes(pages, reader, stream))
+    staff.include_router(acts.routes(StaffActs(cloud.db, cloud.alerts, cloud.dispatch, cloud.clock)))
+    return Site(
+        stream=stream,
+        api=api.routes(reader, stream),
+        staff=staff,
+        public=ticket.routes(pages, reader, stream),
+        assets=assets.route(),
+    )

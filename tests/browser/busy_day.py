@@ -12,7 +12,7 @@ async def fill(house: PageHouse) -> dict[str, str]:
     tokens: dict[str, str] = {}
     for minute in range(40):
         house.clock.advance(60)
-        for service, every in (("household", 4), ("exit-entry", 2), ("social-insurance", 5), ("property-tax", 9)):
+        for service, every in (("household", 7), ("exit-entry", 2), ("social-insurance", 5), ("property-tax", 9)):
             if minute % every == 0:
                 number, token = await house.ticket(service)
                 tokens[number] = token
@@ -27,7 +27,7 @@ async def fill(house: PageHouse) -> dict[str, str]:
     await house.status("kiosk-1", "printer", "paper", "low")
     house.clock.advance(90)
     await house.status("ticket-1", "printer", "paper", "out")
-    await house.proposal()
+    await house.consider()
     house.clock.advance(200)
     return tokens
 

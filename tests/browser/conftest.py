@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
-from device_profiles.catalog import load_catalog
 from tests.builders.page_house import PageHouse, open_house
 
 DESK = {"width": 1920, "height": 1080}
@@ -17,7 +16,7 @@ PHONE = {"width": 360, "height": 740}
 
 @pytest.fixture
 async def house(tmp_path: Path, free_port: int) -> AsyncIterator[PageHouse]:
-    async with open_house(f"sqlite:///{tmp_path}/pages.db", load_catalog(), free_port) as opened:
+    async with open_house(tmp_path, free_port) as opened:
         yield opened
 
 

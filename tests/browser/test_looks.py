@@ -6,7 +6,8 @@ import pytest
 
 from tests.browser.busy_day import fill
 from tests.browser.conftest import DESK, PHONE, Visitor
-from tests.builders.page_house import HALL, PageHouse
+from tests.builders.clouds import HALL
+from tests.builders.page_house import PageHouse
 
 pytestmark = pytest.mark.browser
 
@@ -32,5 +33,5 @@ async def test_every_page_can_be_pictured(house: PageHouse, visitor: Visitor, sc
 
 
 async def called(house: PageHouse, tokens: dict[str, str]) -> str:
-    live = await house.db.read(lambda conn: house.queues.board.board(conn, HALL))
+    live = await house.cloud.db.read(lambda conn: house.cloud.queues.board.board(conn, HALL))
     return next(tokens[ticket.number] for ticket in live.tickets.values() if ticket.state == "called")

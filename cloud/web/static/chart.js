@@ -16,13 +16,13 @@
     const hour = new Intl.DateTimeFormat("zh-CN", { hour: "2-digit", minute: "2-digit", timeZone: zone, hour12: false });
     return {
       width,
-      height: Math.max(150, Math.round(width / 3.4)),
+      height: Math.max(150, Math.round(width / 3.8)),
       legend: { show: false },
       cursor: { show: false },
       scales: { y: { range: (_, low, high) => [0, Math.max(5, Math.ceil(high * 1.15))] } },
       axes: [
         { ...axis, space: 70, values: (_, times) => times.map((at) => hour.format(new Date(at * 1000))) },
-        { ...axis, size: 2.4 * text, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] },
+        { ...axis, size: 2.4 * text, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500], space: 28 },
       ],
       series: [
         {},
