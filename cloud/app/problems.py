@@ -65,7 +65,7 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONRe
 
 async def _known(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HallfleetError)
-    if error.status >= 500:
+    if error.status == 500:
         log.error("%s: %s", error.code, error)
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorised) else None
     return answer(Problem(title=error.title, status=error.status, code=error.code, detail=str(error)), headers)

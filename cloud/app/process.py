@@ -28,6 +28,7 @@ def serve(settings: CloudSettings, *, migrate: bool = False) -> None:
     """Run the cloud until SIGTERM or SIGINT. Raises ProfileError or HallfleetError when it cannot begin."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("gmqtt").setLevel(logging.ERROR)  # the link says what matters of its connection
     asyncio.run(_serve(settings, migrate))
 
 

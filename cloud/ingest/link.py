@@ -132,7 +132,7 @@ class Link:
         self._client_id = client_id
         self._waiting: OrderedDict[str, Outgoing] = OrderedDict()
         self._connection: _Connection | None = None
-        self._birth = new_id("birth")
+        self._birth, self._born = new_id("birth"), False
         self.connected = asyncio.Event()
 
     def publish(self, message: Outgoing) -> None:
@@ -157,8 +157,9 @@ class Link:
             try:
                 session_kept = await connection.open()
                 failures = 0
-                if not session_kept:
-                    self._birth = connection.announce(new_id("birth"))
+                if not (session_kept and self._born):
+                    self._birth, self._born = new_id("birth"), True
+                connection.announce(self._birth)
                 self._connection = connection
                 self.connected.set()
                 connection.pump()
@@ -188,6 +189,7 @@ class _Connection:
         self._address = address
         self._receive = receive
         self._waiting = waiting
+        self._birth = birth
         self._in_flight = _InFlight(self.pump)
         self._session_kept = False
         self._granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -221,11 +223,11 @@ class _Connection:
                 raise MQTTError(f"the broker refused the subscription to {ingest_filter()}")
         return self._session_kept
 
-    def announce(self, birth: str) -> str:
-        """Tell the machines that the cloud is born anew, so that they announce themselves."""
+    def announce(self, birth: str) -> None:
+        """Tell the machines that the cloud is there. A new ``birth`` makes them announce themselves."""
         self._waiting[CLOUD_PRESENCE] = Outgoing(CLOUD_PRESENCE, _presence("online", birth), retain=True)
         self._waiting.move_to_end(CLOUD_PRESENCE, last=False)
-        return birth
+        self._birth = birth
 
     def pump(self) -> None:
         """Send what waits, as far as the window allows."""
@@ -242,6 +244,9 @@ class _Connection:
 
     async def close(self) -> None:
         """End the connection. What the broker did not acknowledge waits for the next one, in the same order."""
+        if not self.lost.is_set() and self._client.is_connected:
+            # An orderly end makes no last will. QoS 0: it goes out before the DISCONNECT, and nobody waits.
+            self._client.publish(CLOUD_PRESENCE, _presence("offline", self._birth), qos=0, retain=True)
         self.lost.set()
         with suppress(OSError):
             await self._client.disconnect()
