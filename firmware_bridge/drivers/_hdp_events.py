@@ -56,7 +56,7 @@ class HeldEvents:
 
     async def waiting(self) -> Held | None:
         """The event that waits for the host, the same one until ``confirm``."""
-        sighting = await self._unit.last_look()
+        sighting = await self._unit.look_for_poll()
         await self._notice_restart(sighting)
         if sighting.block.code == 0 or await self._unit.read(Holding.EVENT_SEEN) == sighting.block.sequence:
             return None
@@ -70,7 +70,7 @@ class HeldEvents:
         """The event of ``poll`` is durable. A lost write is made good when the event is seen again."""
         sequence, code, happened_at = event.device.split("/")
         self._confirmed = Held(int(sequence), int(code), float(happened_at))
-        with suppress(LinkTimeout):  # see above: nothing is lost or doubled, and the next status tells of the line
+        with suppress(LinkTimeout):  # the next status tells of the line
             if self._confirmed.is_again(held := _held(await self._unit.look())):
                 await self._let_go(held)
 
@@ -80,7 +80,8 @@ class HeldEvents:
         await self._let_go(held)
 
     async def _let_go(self, held: Held) -> None:
-        await self._unit.write(Holding.EVENT_SEEN, [held.sequence])
+        with suppress(LinkTimeout):  # made good when the event is seen again: nothing is lost or doubled
+            await self._unit.write(Holding.EVENT_SEEN, [held.sequence])
 
     async def _notice_restart(self, sighting: Sighting) -> None:
         just_started = sighting.block.sequence == 0 and sighting.block.code == 0

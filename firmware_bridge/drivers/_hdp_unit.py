@@ -56,7 +56,7 @@ class HdpUnit:
         self.clock = clock
         self._unit = unit
         self._class = device_class
-        self._last: Sighting | None = None
+        self._for_poll: Sighting | None = None
 
     async def identify(self) -> Identity:
         block = (await self.look()).block
@@ -66,7 +66,8 @@ class HdpUnit:
 
     async def state(self) -> DeviceState:
         """Online, or hardware error when a fault bit is set."""
-        return DeviceState.HARDWARE_ERROR if (await self.look()).block.faults else DeviceState.ONLINE
+        self._for_poll = await self.look()
+        return DeviceState.HARDWARE_ERROR if self._for_poll.block.faults else DeviceState.ONLINE
 
     async def look(self) -> Sighting:
         """The event block now."""
@@ -79,16 +80,14 @@ class HdpUnit:
         if block.magic != MAGIC or block.version not in _VERSIONS:
             got = f"{block.magic:04X}h version {block.version}"
             raise PeerBrokeProtocol(f"registers 0 and 1: expected {MAGIC:04X}h and version 1, got {got}")
-        self._last = Sighting(block, asked_at)
-        return self._last
+        return Sighting(block, asked_at)
 
-    async def last_look(self) -> Sighting:
-        """What ``look`` saw a moment ago, once; else a new look."""
-        last, self._last = self._last, None
-        if last is None or self.clock.monotonic() - last.asked_at > _FRESH_S:
-            last = await self.look()
-            self._last = None
-        return last
+    async def look_for_poll(self) -> Sighting:
+        """What ``state`` saw a moment ago, once; else a new look."""
+        seen, self._for_poll = self._for_poll, None
+        if seen is None or self.clock.monotonic() - seen.asked_at > _FRESH_S:
+            return await self.look()
+        return seen
 
     async def read(self, address: int) -> int:
         """One holding register."""
