@@ -13,13 +13,15 @@ from cloud.core.access import COOKIE, is_staff
 from cloud.core.errors import Unauthorised, Unavailable
 from cloud.settings import CloudSettings
 from cloud.web.safety import BrowserSafety
+from cloud.web.site import Site, build_site
 from cloud.wiring import Cloud, build
 
 API = "/api/v1"
 
 
-def create_app(cloud: Cloud) -> FastAPI:
-    """The application of a built cloud; it serves nothing until the database is open."""
+def create_app(cloud: Cloud, site: Site | None = None) -> FastAPI:
+    """The application of a built cloud with its pages; it serves nothing until the database is open."""
+    site = site or build_site(cloud)
     app = FastAPI(
         title="hallfleet",
         version="1.0",  # of the interface (v1), not of the program
@@ -33,6 +35,10 @@ def create_app(cloud: Cloud) -> FastAPI:
         app.include_router(router, prefix=API, dependencies=[staff])
     for router in cloud.public_routers:
         app.include_router(router, prefix=API)
+    app.include_router(site.api, prefix=API, dependencies=[staff])
+    app.include_router(site.staff, dependencies=[staff])
+    app.include_router(site.public)
+    app.router.routes.append(site.assets)
     app.include_router(_health(cloud))
     app.include_router(_metrics(cloud), dependencies=[staff])
     app.add_middleware(BrowserSafety)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 
@@ -17,6 +17,7 @@ from cloud.settings import CloudSettings
 from cloud.storage import schema
 from cloud.storage.engine import sqlite_file
 from cloud.storage.tx import Tx
+from cloud.web.site import build_site
 from cloud.wiring import Cloud, build
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,15 @@ def serve(settings: CloudSettings, *, migrate: bool = False) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: they end the server, and its end ends everything else."""
+    """Leaves signals to us: they end the server, and its end ends everything else. ``end_streams`` runs first."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()  # a browser's stream never ends by itself
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -47,10 +56,11 @@ async def _serve(settings: CloudSettings, migrate: bool) -> None:
         await stack.enter_async_context(cloud.db)
         await asyncio.to_thread(prepare_schema, cloud, migrate)
         await cloud.db.write(partial(_prepare, cloud))
+        site = build_site(cloud)
         config = uvicorn.Config(
-            create_app(cloud), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE_S
+            create_app(cloud, site), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE_S
         )
-        server = _Server(config)
+        server = _Server(config, site.stream.close)
         door = stack.enter_context(_listen(settings.host, settings.port))
         with _stopping(server):
             await run(cloud, server, door)
