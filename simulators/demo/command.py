@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> int:
         seed=options.seed,
         speed=CHECK_SPEED if options.check else options.speed,
         dispatch_interval_s=1.0 if options.check else 10.0,
+        people_paused=options.check,
     )
     try:
         return asyncio.run(_check(plan, options.json) if options.check else _demo(plan))
@@ -98,7 +99,7 @@ def _addresses(plan: Plan, ready_s: float) -> str:
         f"  hall manager   {plan.cloud_url}/halls/{plan.hall.id}",
         f"  crew           {plan.cloud_url}/crew",
         f"  API            {plan.cloud_url}/docs",
-        f"  buttons of the simulated peripherals   {plan.control_url}/docs",
+        f"  buttons of the simulated peripherals   {plan.control_url}/machines",
         *(f"  screen of {machine:<11}{plan.screen_url(machine)}/" for machine in plan.screen_ports),
         f"  MQTT broker    mqtt://127.0.0.1:{plan.broker_port}   logs {plan.folder / 'logs'}",
         "Ctrl-C ends everything.",

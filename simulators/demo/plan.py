@@ -25,6 +25,7 @@ class Plan:
     seed: int
     speed: float
     dispatch_interval_s: float
+    people_paused: bool = False
 
     @property
     def cloud_url(self) -> str:
@@ -46,7 +47,16 @@ class Plan:
         return f"http://127.0.0.1:{self.screen_ports[machine]}"
 
 
-def make_plan(folder: Path, *, hall_id: str, port: int, seed: int, speed: float, dispatch_interval_s: float) -> Plan:
+def make_plan(
+    folder: Path,
+    *,
+    hall_id: str,
+    port: int,
+    seed: int,
+    speed: float,
+    dispatch_interval_s: float,
+    people_paused: bool = False,
+) -> Plan:
     """Choose free ports (``port`` 0: the cloud's too) for hall ``hall_id``. Raises ProfileError for an unknown hall."""
     catalog = load_catalog()
     hall = catalog.hall(hall_id)
@@ -63,6 +73,7 @@ def make_plan(folder: Path, *, hall_id: str, port: int, seed: int, speed: float,
         seed=seed,
         speed=speed,
         dispatch_interval_s=dispatch_interval_s,
+        people_paused=people_paused,
     )
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -61,6 +62,7 @@ class RunningHall:
             HALL, "simulate", "hall", "--hall", plan.hall.id, "--dir", str(folder / "dev"),
             "--control-port", str(plan.control_port), "--screens", str(folder / "screens.json"),
             "--seed", str(plan.seed), "--speed", str(plan.speed),
+            *(["--paused"] if plan.people_paused else []),
         )  # fmt: skip
         await start(CLOUD, "cloud", "serve", "--config", str(folder / "cloud.toml"))
         for machine in plan.hall.machines:
@@ -82,29 +84,23 @@ class RunningHall:
         except httpx.TransportError:
             return False
 
-    async def machines(self) -> list[dict[str, object]]:
-        """The machines as the cloud sees them."""
+    async def machines(self) -> dict[str, dict[str, Any]]:
+        """The machines by id, as the hall's live page has them; empty while the cloud does not answer."""
         try:
-            answer = await self.http.get(
-                f"{self.plan.cloud_url}/api/v1/machines", params={"hall": self.plan.hall.id, "limit": 200}
-            )
+            answer = await self.http.get(f"{self.plan.cloud_url}/api/v1/halls/{self.plan.hall.id}/live")
         except httpx.TransportError:
-            return []
-        items: list[dict[str, object]] = answer.json()["items"] if answer.status_code == 200 else []
-        return items
+            return {}
+        return {machine["id"]: machine for machine in answer.json()["machines"]} if answer.is_success else {}
 
     async def all_online(self) -> bool:
-        """Whether every machine of the hall is online and none of its slots has a fault."""
+        """Whether every machine of the hall is online and each of its slots works."""
         machines = await self.machines()
-        return len(machines) == len(self.plan.hall.machines) and all(is_well(machine) for machine in machines)
+        return len(machines) == len(self.plan.hall.machines) and all(map(is_well, machines.values()))
 
 
-def is_well(machine: dict[str, object]) -> bool:
+def is_well(machine: dict[str, Any]) -> bool:
     """Whether the cloud sees this machine online and each of its slots online."""
-    slots = machine.get("slots")
-    if machine.get("state") != "online" or not isinstance(slots, list) or not slots:
-        return False
-    return all(slot["device"] == "online" for slot in slots if slot["slot"] != "agent")
+    return bool(machine["online"]) and all(slot["device"] == "online" for slot in machine["slots"])
 
 
 def new_run(plan: Plan) -> RunningHall:

@@ -14,7 +14,7 @@ from simulators.demo.story.world import World
 @asynccontextmanager
 async def running_hall(folder: Path, hall_id: str, *, speed: float = 20.0) -> AsyncIterator[World]:
     """Start ``hall_id``, wait until it serves, and end all of it after the block."""
-    plan = make_plan(folder, hall_id=hall_id, port=0, seed=1, speed=speed, dispatch_interval_s=1.0)
+    plan = make_plan(folder, hall_id=hall_id, port=0, seed=1, speed=speed, dispatch_interval_s=1.0, people_paused=True)
     hall = new_run(plan)
     try:
         await hall.start()

@@ -108,9 +108,8 @@ async def alerts(world: World, machine: str, state: str) -> list[dict[str, Any]]
 
 async def device_state(world: World) -> str:
     """The cloud's view of the reader that the story unplugs."""
-    machine = await world.get(f"/api/v1/machines/{READER_MACHINE}")
-    states = {slot["slot"]: str(slot["device"]) for slot in machine["slots"]}
-    return states["id_reader"]
+    machine = (await world.hall.machines())[READER_MACHINE]
+    return next(str(slot["device"]) for slot in machine["slots"] if slot["slot"] == "id_reader")
 
 
 async def stored_numbers(world: World) -> list[str]:

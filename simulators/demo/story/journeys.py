@@ -70,7 +70,7 @@ async def renewal(world: World) -> str:
 
 async def start(world: World, machine: str, item: str) -> str:
     """Choose a journey on a machine's screen; returns the session, which is the case's id too."""
-    await world.eventually(lambda: world.get(f"/api/v1/machines/{machine}"), is_well, limit_s=15.0)
+    await world.eventually(world.hall.machines, lambda seen: machine in seen and is_well(seen[machine]), limit_s=15.0)
     answer = await world.touch(machine, "/api/sessions", {"item": item})
     session: str = answer["session_id"]
     world.sessions[machine] = session

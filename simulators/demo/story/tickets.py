@@ -44,8 +44,8 @@ async def double_tap(world: World) -> str:
     """a double tap on the screen | one ticket and one paper."""
     before = (await world.look("ticket-2", "printer"))["printed_total"]
     one, two = await asyncio.gather(
-        world.take_ticket("ticket-2", SERVICE, visit="double"),
-        world.take_ticket("ticket-2", SERVICE, visit="double"),
+        world.take_ticket("ticket-2", SERVICE, visit="double-tap"),
+        world.take_ticket("ticket-2", SERVICE, visit="double-tap"),
     )
     printed = (await world.look("ticket-2", "printer"))["printed_total"] - before
     expect(one["number"] == two["number"] and printed == 1, f"{one['number']}, {two['number']}, {printed} papers")
@@ -119,7 +119,8 @@ async def public_ticket(world: World, token: str) -> dict[str, Any]:
 async def stored(world: World, machine: str, fact_type: str) -> list[dict[str, Any]]:
     """The facts of this type that the cloud has stored for a machine."""
     answer = await world.get(f"/api/v1/machines/{machine}/events", limit=200)
-    return [event for event in answer["items"] if event["type"] == fact_type]
+    found = [event for event in answer["items"] if event["type"] == fact_type]
+    return [{**event, "id": f"{machine}/{event['epoch']}/{event['sequence']}"} for event in found]
 
 
 PLAYS = [

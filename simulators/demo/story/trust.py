@@ -23,9 +23,9 @@ async def nothing_missing(world: World) -> str:
     """the ledger of every machine | no sequence is missing."""
     missing, received = 0, 0
     for machine in world.hall.plan.hall.machines:
-        days = (await world.get(f"/api/v1/machines/{machine.id}/ledger"))["items"]
-        missing += sum(day["missing"] for day in days)
-        received += sum(day["received"] for day in days)
+        for epoch in (await world.get(f"/api/v1/machines/{machine.id}/ledger"))["epochs"]:
+            missing += epoch["missing"]
+            received += sum(day["received"] for day in epoch["days"])
     expect(missing == 0 and received > 0, f"{received} received, {missing} missing")
     return f"{received} received, 0 missing"
 
