@@ -178,15 +178,19 @@ class Exchange(Generic[Reply]):
         return reply
 
     async def _clear_input(self) -> None:
-        if (patience := self._owed_until - self._clock.monotonic()) > 0:
-            if (late := await self._next(patience)) is not None:
-                self._refuse(late)
-            self._owed_until = 0.0
+        if self._owed_until:
+            await self._swallow_late_answer()
         while (left := self._codec.next_reply()) is not None:
             self._refuse(left)
         self.counters.discarded_bytes += self._transport.discard_input()
         self._codec.reset()
         self._count_discarded()
+
+    async def _swallow_late_answer(self) -> None:
+        patience_s = self._owed_until - self._clock.monotonic()
+        if patience_s > 0 and (late := await self._next(patience_s)) is not None:
+            self._refuse(late)
+        self._owed_until = 0.0
 
     def _refuse(self, reply: Reply) -> None:
         self.counters.stale += 1
@@ -198,9 +202,9 @@ class Exchange(Generic[Reply]):
         self._owed_until = self._clock.monotonic() + min(seconds, self._reply_s)
 
     def _count_discarded(self) -> None:
-        total = self._codec.discarded
-        self.counters.discarded_bytes += total - self._codec_discarded
-        self._codec_discarded = total
+        if (total := self._codec.discarded) != self._codec_discarded:
+            self.counters.discarded_bytes += total - self._codec_discarded
+            self._codec_discarded = total
 
     def _unanswered(self, effect: Effect, within_s: float, tries: int) -> LinkTimeout | OutcomeUnknown:
         told = f"expected an answer within {within_s:g} s, none came"

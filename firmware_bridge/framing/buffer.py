@@ -84,8 +84,8 @@ class FrameBuffer:
 
     def reset(self) -> int:
         """Drop everything pending, count it, and return how many bytes it was."""
-        size = len(self._pending)
-        self._drop(size)
+        if size := len(self._pending):
+            self._drop(size)
         return size
 
     def _drop(self, size: int) -> None:

@@ -84,7 +84,7 @@ class SerialTransport:
         if not self._lost:
             self._pull()
         self._check()
-        return len(self._take())
+        return len(self._take()) if self._received else 0
 
     async def close(self) -> None:
         if self._port is None:
@@ -96,7 +96,7 @@ class SerialTransport:
     def _take(self) -> bytes:
         data = bytes(self._received)
         self._received.clear()
-        if not self._lost:
+        if not self._reading and not self._lost:
             self._listen(True)
         return data
 

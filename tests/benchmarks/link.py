@@ -5,7 +5,6 @@ Goal: a request costs at most twice the processor time of the bare loop.
 
 import asyncio
 import os
-import statistics
 import time
 import tty
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,7 +18,7 @@ from firmware_bridge.link import Link
 from firmware_bridge.transports.serial import SerialTransport
 
 FRAME = b"0123456789ABCDEF"
-REQUESTS, ROUNDS = 3000, 5
+REQUESTS, ROUNDS = 2000, 10
 
 
 class _Sixteen:
@@ -110,7 +109,7 @@ async def _alternately() -> dict[str, object]:
         for _ in range(ROUNDS):
             link.append(await _through_link(path))
             bare.append(await _bare(path))
-    (link_us, link_cpu), (bare_us, bare_cpu) = map(_medians, (link, bare))
+    (link_us, link_cpu), (bare_us, bare_cpu) = map(_least_disturbed, (link, bare))
     return {
         "round trip us": round(link_us),
         "bare round trip us": round(bare_us),
@@ -120,10 +119,11 @@ async def _alternately() -> dict[str, object]:
     }
 
 
-def _medians(rounds: list[tuple[float, float]]) -> tuple[float, float]:
-    return statistics.median(wall for wall, _ in rounds), statistics.median(processor for _, processor in rounds)
+def _least_disturbed(rounds: list[tuple[float, float]]) -> tuple[float, float]:
+    """The smallest of each: on a shared machine all noise makes a round slower, never faster."""
+    return min(wall for wall, _ in rounds), min(processor for _, processor in rounds)
 
 
 def measure() -> dict[str, object]:
-    """Medians of ``ROUNDS`` rounds of ``REQUESTS`` requests of 16 bytes, alternating."""
+    """The best of ``ROUNDS`` rounds of ``REQUESTS`` requests of 16 bytes, alternating."""
     return asyncio.run(_alternately())
