@@ -15,9 +15,10 @@ _NOT_NOW = {408, 425, 429}
 class HttpDepartments:
     """Speaks to the gateway at ``url``, with a new connection for each call: a minute lies between most of them."""
 
-    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """``transport``: how to reach it other than over the network."""
         self._url = url.rstrip("/")
-        self._timeout_s = timeout_s
+        self._transport = transport
         self._operations = {
             "payment.authorise": self._authorise,
             "payment.reverse": self._reverse,
@@ -70,7 +71,7 @@ class HttpDepartments:
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:
-            async with httpx.AsyncClient(timeout=self._timeout_s, trust_env=False) as client:
+            async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, transport=self._transport) as client:
                 answer = await client.request(method, self._url + path, json=body)
         except httpx.TransportError as error:
             raise _NoAnswer from error

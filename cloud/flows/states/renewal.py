@@ -162,7 +162,7 @@ _APPLY = {
 
 _FINISH = {
     "forget_finger": Step(
-        do=Device("fingerprint", "delete", parts.fixed(page=FINGER_PAGE, wait_s=5.0)),
+        do=Device("fingerprint", "delete", parts.fixed(page=FINGER_PAGE)),
         only_if=lambda case: "enrol" in case.tries,
         else_to="reverse",
         tries=2,

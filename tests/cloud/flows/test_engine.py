@@ -198,7 +198,7 @@ def play(flow: Flow, outside: Outside) -> Case:
 
 
 @pytest.mark.parametrize("item", EVERY_FLOW)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(draw=st.data())
 def test_whatever_happens_card_money_and_paper_are_accounted_for(item: str, draw: st.DataObject) -> None:
     flow = FLOWS[item]
@@ -215,15 +215,8 @@ def test_whatever_happens_card_money_and_paper_are_accounted_for(item: str, draw
     assert (balance.card_printed is Once.YES) == outside.truly_printed
     assert case.end == (case.failure or DONE)
     assert case.failure or delivered
-
-
-@pytest.mark.parametrize("item", EVERY_FLOW)
-@settings(max_examples=200, deadline=None)
-@given(draw=st.data())
-def test_no_effect_that_may_happen_once_is_asked_for_twice(item: str, draw: st.DataObject) -> None:
-    outside = Outside(FLOWS[item], draw)
-    play(FLOWS[item], outside)
-    assert max(outside.keys.values()) == 1, "every effect has a key of its own"
+    # No effect is asked for twice, and what may happen once has one key.
+    assert max(outside.keys.values()) == 1
     assert all(times == 1 for times in outside.once.values()), outside.once
     assert len(outside.charged) <= 1
 
