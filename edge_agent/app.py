@@ -209,8 +209,10 @@ async def _files(settings: EdgeSettings) -> AsyncIterator[tuple[SqliteOutbox, Du
     outbox = SqliteOutbox(settings.data_dir / OUTBOX_FILE, room_mib=settings.outbox_mib)
     file = DurableFile(settings.data_dir / MACHINE_FILE, MACHINE_SCHEMA, room_mib=MACHINE_ROOM_MIB)
     try:
-        await outbox.open(now)
-        await file.open(now)
+        outbox_is_new = await outbox.open(now)
+        if await file.open(now) and not outbox_is_new:
+            _log.error("%s: lost; ticket numbers leased before will not be used again", file.path)
+            await TicketBook(file).distrust()
         yield outbox, file
     finally:
         await outbox.close()

@@ -4,12 +4,13 @@ A number is written here before it is printed, so it is never given twice, whate
 """
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from device_profiles.hall.numbers import Block, format_number, next_number
+from device_profiles.hall.numbers import format_number, next_number
 from device_profiles.messages.twin import ServiceOffer
 from edge_agent.storage.file import DurableFile
 
@@ -32,6 +33,7 @@ CREATE TABLE IF NOT EXISTS ticket (
     medium TEXT NOT NULL,
     taken_at TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lost (book INTEGER PRIMARY KEY);
 """
 KEEP = timedelta(days=2)
 Medium = Literal["paper", "screen"]
@@ -125,12 +127,21 @@ class TicketBook:
         """The last number used; 0 when none is."""
         return await self._file.run(lambda connection: _used_up_to(connection, day, service))
 
-    async def burn(self, day: str, blocks: dict[str, list[Block]]) -> None:
-        """Count all these numbers as used: this book is new, and the one before may have given them."""
-        rows = [(day, service, max((last for _, last in held), default=0)) for service, held in blocks.items()]
-        await self._file.run(
-            lambda connection: connection.executemany("INSERT OR REPLACE INTO number VALUES (?, ?, ?)", rows)
-        )
+    async def distrust(self) -> None:
+        """This book is new and an older one is lost: numbers leased so far may have been given."""
+        await self._file.run(lambda connection: connection.execute("INSERT OR REPLACE INTO lost VALUES (1)"))
+
+    async def burn_lost(self, day: str, services: Mapping[str, ServiceOffer]) -> None:
+        """After ``distrust``, once: count every number leased up to now as used. Otherwise nothing."""
+        rows = [
+            (day, service, max((last for _, last in offer.blocks), default=0)) for service, offer in services.items()
+        ]
+
+        def write(connection: sqlite3.Connection) -> None:
+            if connection.execute("DELETE FROM lost").rowcount:
+                connection.executemany("INSERT OR REPLACE INTO number VALUES (?, ?, ?)", rows)
+
+        await self._file.run(write)
 
     async def expire(self, now: datetime) -> None:
         """Forget tickets and numbers of past days."""

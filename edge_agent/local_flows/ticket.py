@@ -87,6 +87,7 @@ class TicketDesk:
         if self._day() is None:
             return []
         agent = self._parts.desired.agent
+        await self._parts.book.burn_lost(agent.day, agent.services)
         return [
             Offered(
                 service, _name(offer), remaining(offer.blocks, await self._parts.book.used_up_to(agent.day, service))
@@ -148,6 +149,7 @@ class TicketDesk:
 
     async def _number(self, service: str, visit: str, subject: str) -> Ticket:
         agent = self._parts.desired.agent
+        await self._parts.book.burn_lost(agent.day, agent.services)
         wish = Wish(visit, service, uuid.uuid4().hex, secrets.token_urlsafe(16), agent.day, subject)
         ticket = await self._parts.book.number(wish, agent.services[service], self._parts.clock.now())
         if ticket is None:

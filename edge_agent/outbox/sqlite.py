@@ -50,11 +50,12 @@ class SqliteOutbox:
     def epoch(self) -> int:
         return self._epoch
 
-    async def open(self, now: datetime) -> None:
-        """Check the file, or begin a new epoch. Raises StorageError."""
-        await self._file.open(now)
+    async def open(self, now: datetime) -> bool:
+        """Check the file, or begin a new epoch (then True). Raises StorageError."""
+        is_new = await self._file.open(now)
         self._epoch, self._last = await self._file.run(lambda connection: _begin(connection, self._next_epoch(now)))
         self._epoch_note.write_text(f"{self._epoch}\n")
+        return is_new
 
     async def close(self) -> None:
         """Finish what was asked and close the file."""

@@ -70,6 +70,7 @@ class SlotRunner:
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
         self._lost = False
+        self._last_event: Event | None = None
         self._settled = asyncio.Event()
 
     @property
@@ -151,6 +152,8 @@ class SlotRunner:
             self._backoff.reset()
             await self._publish(status)
             self._settled.set()
+            if self._last_event is not None:  # its confirmation may have been lost with the line: not twice
+                await driver.confirm(self._last_event)
             await self._poll(driver)
         finally:
             self._driver = None
@@ -216,6 +219,7 @@ class SlotRunner:
         except OutboxFull as error:
             _log.error("slot %s: %s was not confirmed to the device: %s", self.name, fact_type, error)
             return
+        self._last_event = event
         async with self._turn:
             await driver.confirm(event)
 

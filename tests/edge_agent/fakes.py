@@ -12,9 +12,10 @@ from device_profiles.capabilities import CAPABILITIES
 from device_profiles.capabilities.model import Command, DeviceState, Event, Identity, Nothing, Shape, Status
 from device_profiles.catalog import load_catalog
 from device_profiles.messages.twin import DesiredAgent
-from edge_agent.app import MACHINE_SCHEMA
+from edge_agent.commands import journal
+from edge_agent.local_flows import book
 from edge_agent.slots.runner import SlotParts, SlotRunner
-from edge_agent.storage import DurableFile
+from edge_agent.storage import DurableFile, values
 from edge_agent.timing import Backoff
 from firmware_bridge.errors import TransportLost
 
@@ -83,7 +84,7 @@ async def settle() -> None:
 async def eventually(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
     """Wait for a condition in real time."""
     async with asyncio.timeout(within_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for is in another process or thread
             await asyncio.sleep(0.005)
 
 
@@ -175,7 +176,7 @@ def make_slot(driver: FakeDriver, port: Path, parts: SlotParts, name: str = "") 
 @asynccontextmanager
 async def machine_file(folder: Path, now: datetime = START) -> AsyncIterator[DurableFile]:
     """The machine's own file, as the agent has it."""
-    file = DurableFile(folder / "machine.db", MACHINE_SCHEMA, room_mib=2)
+    file = DurableFile(folder / "machine.db", values.SCHEMA + journal.SCHEMA + book.SCHEMA, room_mib=2)
     await file.open(now)
     try:
         yield file

@@ -107,7 +107,7 @@ def kill_at(root: Path, folder: Path, command: tuple[str, str, Any], stage: str,
 
 
 def finish(root: Path, folder: Path, command: tuple[str, str, Any], run_for_s: float = 30) -> list[dict[str, Any]]:
-    output, _ = start(root, folder, command, "nowhere", run_for_s).communicate(timeout=20)
+    output, _ = start(root, folder, command, "nowhere", run_for_s).communicate(timeout=45)
     found: list[dict[str, Any]] = json.loads(output)
     return found
 

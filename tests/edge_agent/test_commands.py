@@ -42,7 +42,7 @@ class Machine:
 
     async def send(self, command_id: str, slot: str, name: str, args: Any = None, **changes: Any) -> None:
         """A command arrives."""
-        values = {
+        values: dict[str, Any] = {
             "command_id": command_id,
             "name": name,
             "args": args or {},
@@ -258,7 +258,7 @@ async def test_the_journal_holds_nothing_personal_in_the_clear(machine: Machine,
     machine.drivers["id_reader"].acts["read"] = lambda args: answer(PERSON)
     await machine.send("c1", "id_reader", "read")
     await machine.results()
-    stored = b"".join(file.read_bytes() for file in tmp_path.glob("machine.db*"))
+    stored = b"".join((tmp_path / name).read_bytes() for name in ("machine.db", "machine.db-wal"))
     assert PERSON.id_number.encode() not in stored
     assert PERSON.name.encode() not in stored
 

@@ -223,3 +223,12 @@ async def test_what_is_offered_says_how_many_are_left(desk: Desk) -> None:
     await desk.numbers(2)
     (offered,) = await desk.tickets.offered()
     assert (offered.service, offered.left) == ("household", 3)
+
+
+async def test_when_the_book_is_lost_the_numbers_leased_before_are_not_given_again(desk: Desk) -> None:
+    await desk.book.distrust()
+    with pytest.raises(LocalRefusal) as refusal:
+        await desk.tickets.take("household", "visit-0001")
+    assert refusal.value.code == "numbers_used_up"
+    desk.desired.agent = wanted(services={"household": OFFER.model_copy(update={"blocks": [(1, 3), (10, 14)]})})
+    assert (await desk.tickets.take("household", "visit-0002")).ticket.number == "A012"

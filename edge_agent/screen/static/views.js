@@ -83,24 +83,25 @@ export function busy(words) {
 
 /** The number, and on what it was handed over. */
 export function ticket(taken) {
-  const parts = [
+  const number = element("span", { class: "ticket-number" }, taken.number);
+  const told = taken.medium === "paper" ? WORDS.paper : taken.notice ? pair(taken.notice) : WORDS.keep;
+  const handed = element(
+    "div",
+    { class: "handed" },
     line(pair(taken.service), "lead"),
-    element("h1", { tabindex: "-1", class: "yours" }, ...both(WORDS.yours), element("span", { class: "ticket-number" }, taken.number)),
-  ];
-  if (taken.medium === "paper") parts.push(line(WORDS.paper, "lead"));
-  else parts.push(...onScreen(taken));
-  return [element("div", { class: "message done" }, ...parts), element("div", { class: "choices" }, key(WORDS.done, "home"))];
+    element("h1", { tabindex: "-1", class: "yours" }, ...both(WORDS.yours), " ", number),
+    line(told, "lead"),
+  );
+  const code = taken.medium === "screen" && taken.qr_svg ? [codeOf(taken)] : [];
+  const style = code.length ? "message done with-code" : "message done";
+  return [element("div", { class: style }, handed, ...code), element("div", { class: "choices" }, key(WORDS.done, "home"))];
 }
 
-function onScreen(taken) {
-  const parts = [line(taken.notice ? pair(taken.notice) : WORDS.keep, "lead")];
-  if (taken.qr_svg) {
-    const holder = document.createElement("template");
-    holder.innerHTML = taken.qr_svg; // drawn by the agent from the link; scripts in it would be refused by the policy
-    const code = element("div", { class: "qr", role: "img", "aria-label": WORDS.scan.join(" ") }, holder.content);
-    parts.push(code, line(WORDS.scan));
-  }
-  return parts;
+function codeOf(taken) {
+  const holder = document.createElement("template");
+  holder.innerHTML = taken.qr_svg; // drawn by the agent from the link; the policy refuses scripts in it
+  const code = element("div", { class: "qr", role: "img", "aria-label": WORDS.scan.join(" ") }, holder.content);
+  return element("div", { class: "coded" }, code, line(WORDS.scan));
 }
 
 /** Why not, in the agent's words, and what to do. */
