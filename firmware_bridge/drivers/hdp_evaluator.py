@@ -1,5 +1,6 @@
 """Evaluator pads of the hall device profile."""
 
+import math
 from collections import deque
 
 from device_profiles.capabilities.evaluator import EvaluatorStatus, PadArgs, Rated
@@ -21,7 +22,7 @@ _MODES = {
     "paused": Show.PAUSED,
 }
 _GRADES = range(1, 6)
-_AGE_STEP_S = 0.1
+_AGE_ERROR_S = 0.15  # the age comes in steps of 0.1 s, and the answer takes a moment
 
 
 class Driver:
@@ -71,8 +72,12 @@ class Driver:
         await self._unit.link.close()
 
     def _subject_of(self, held: Held) -> str:
-        at = held.happened_at - _AGE_STEP_S  # the latest it cannot have happened before: nobody is that quick
-        return next((subject for since, subject in reversed(self._subjects) if since <= at), "")
+        """The first subject in force around the time of the touch: a pad takes a grade only while it asks."""
+        ends = [since for since, _ in self._subjects][1:] + [math.inf]
+        for (since, subject), end in zip(self._subjects, ends, strict=True):
+            if subject and since <= held.happened_at + _AGE_ERROR_S and held.happened_at - _AGE_ERROR_S < end:
+                return subject
+        return ""
 
 
 def open_driver(profile: PeripheralProfile, transport: Transport, clock: Clock) -> Driver:

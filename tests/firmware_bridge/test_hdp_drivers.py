@@ -175,6 +175,26 @@ async def test_a_rating_belongs_to_the_ticket_that_was_asked_for_when_it_was_giv
     assert await take(bench) == [Rated(grade=5, subject="second")]
 
 
+@pytest.mark.parametrize("after_s", [0.0, 0.04, 0.06, 0.1, 0.5])
+async def test_a_rating_given_right_after_the_question_has_its_subject(after_s: float) -> None:
+    bench, _ = await open_tampered(PAD)
+    await bench.run("show", mode="welcome")
+    await bench.clock.sleep(3)
+    await bench.run("show", mode="ask_rating", subject="t-17")
+    await bench.clock.sleep(after_s)
+    bench.press("touch_grade", 5)
+    assert await take(bench) == [Rated(grade=5, subject="t-17")]
+
+
+async def test_a_rating_given_just_before_the_question_ends_has_its_subject() -> None:
+    bench, _ = await open_tampered(PAD)
+    await bench.run("show", mode="ask_rating", subject="t-17")
+    await bench.clock.sleep(4)
+    bench.press("touch_grade", 5)
+    await bench.run("show", mode="welcome")
+    assert await take(bench) == [Rated(grade=5, subject="t-17")]
+
+
 async def test_a_rating_from_before_the_driver_was_opened_has_no_subject() -> None:
     bench, _ = await open_tampered(PAD)
     await bench.run("show", mode="ask_rating", subject="t-17")
