@@ -15,6 +15,8 @@ _SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕�
 _GIVEN = "安宁晓明文静思远子涵雨桐嘉禾若溪一帆星辰书瑶景行亦然知秋乐山清和"
 _PINYIN = ("AN", "NING", "MING", "WEN", "JING", "YUAN", "HAN", "YU", "TONG", "JIA", "RUO", "XI", "FAN", "SHU")
 IMPOSSIBLE_REGION = "000000"
+FINGERS_KNOWN = 199
+"""The fingers of p001 .. p199 are enrolled in the fingerprint modules, each at the page of its owner's number."""
 
 
 def check_character(first_17: str) -> str:
@@ -74,6 +76,10 @@ class People:
     def add(self, person: Person) -> None:
         """A visitor with papers of his own, such as one from a published example."""
         self._persons[person.key] = person
+
+    def with_known_finger(self) -> list[str]:
+        """Keys of the people whom a fingerprint module recognises."""
+        return [person.key for person in self if 0 < person.finger_page <= FINGERS_KNOWN]
 
     def person(self, key: str) -> Person:
         """The person of that key; raises UnknownName."""

@@ -13,7 +13,9 @@ from simulators.room import Room
 from simulators.screens import ScreenUnavailable
 
 GLANCE_S = 1.0
-LONGEST_S = 900.0
+PATIENCE_S = 900.0
+PATIENCE_WITH_CARD_INSIDE_S = 3600.0  # nobody goes home without his permit
+LEAST_REAL_S = 150.0  # devices and departments take their real time, however fast people live
 PHOTO_ITEMS = frozenset({"id-card-renewal"})  # journeys that ask for the barcode of a photo receipt before money
 
 
@@ -39,12 +41,16 @@ class Visitor:
             self.codes.append(f"PH{self.rng.randrange(10**16):016d}")
         self.codes.append(self.room.people.new_payment_code(self.person))
         spent = 0.0
-        while spent < LONGEST_S and not await self._finished(session):
+        while spent < self._patience_s() and not await self._finished(session):
             self._react()
             spent += await self._wait()
         self._tidy_up()
         self.room.counts[f"journey_{item}"] += 1
         return True
+
+    def _patience_s(self) -> float:
+        wanted = PATIENCE_WITH_CARD_INSIDE_S if self._owns_card_inside() else PATIENCE_S
+        return max(wanted, LEAST_REAL_S * self.room.tempo.speed)
 
     async def _wait(self) -> float:
         seconds = GLANCE_S * self.rng.uniform(1, 3)
@@ -128,8 +134,7 @@ async def keep_coming(room: Room, machine: str, mean_gap_s: float) -> None:
     items = room.machines[machine].profile.items
     while True:
         await room.tempo.spend(rng.expovariate(1 / mean_gap_s))
-        outside = [person.key for person in room.people if person.key not in room.inside]
-        person = rng.choice(outside)
+        person = rng.choice([key for key in room.people.with_known_finger() if key not in room.inside])
         room.inside.add(person)
         async with room.turns[machine]:
             await Visitor(room, machine, person, rng).use(rng.choice(items))

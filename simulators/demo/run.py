@@ -86,11 +86,20 @@ class RunningHall:
 
     async def machines(self) -> dict[str, dict[str, Any]]:
         """The machines by id, as the hall's live page has them; empty while the cloud does not answer."""
+        return {machine["id"]: machine for machine in (await self._live()).get("machines", [])}
+
+    async def counters(self) -> list[dict[str, Any]]:
+        """The counters, as the hall's live page has them; empty while the cloud does not answer."""
+        counters: list[dict[str, Any]] = (await self._live()).get("counters", [])
+        return counters
+
+    async def _live(self) -> dict[str, Any]:
         try:
             answer = await self.http.get(f"{self.plan.cloud_url}/api/v1/halls/{self.plan.hall.id}/live")
         except httpx.TransportError:
             return {}
-        return {machine["id"]: machine for machine in answer.json()["machines"]} if answer.is_success else {}
+        snapshot: dict[str, Any] = answer.json() if answer.is_success else {}
+        return snapshot
 
     async def all_online(self) -> bool:
         """Whether every machine of the hall is online and each of its slots works."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from simulators.errors import ButtonRefused
+from simulators.people import FINGERS_KNOWN
 from simulators.peripherals.peer import Inbox, Output, Pace, Surroundings
 
 START = b"\xef\x01"
@@ -17,7 +18,7 @@ LONGEST_PACKET = 256 + 2
 OK, PACKET_ERROR, NO_FINGER, TOO_FEW_FEATURES, NO_MATCH, NOT_FOUND = 0x00, 0x01, 0x02, 0x07, 0x08, 0x09
 TEMPLATES_DIFFER, BAD_PAGE, BAD_TEMPLATE, NO_UPLOAD = 0x0A, 0x0B, 0x0C, 0x0D
 WRONG_PASSWORD, NO_IMAGE, BAD_REGISTER = 0x13, 0x15, 0x1A
-CAPACITY, ENROLLED, GOOD_SCORE, THRESHOLD = 1000, 199, 100, 50
+CAPACITY, GOOD_SCORE, THRESHOLD = 1000, 100, 50
 
 Answer = tuple[int, bytes, float]
 """(confirmation, data, seconds of work)."""
@@ -32,7 +33,7 @@ class Module:
         self._pace = Pace(around.speed)
         self._address = struct.pack(">I", around.number("address", 0xFFFFFFFF))
         self._password = struct.pack(">I", around.number("password", 0))
-        wanted = around.number("enrolled", ENROLLED)
+        wanted = around.number("enrolled", FINGERS_KNOWN)
         self._pages = {p.finger_page: p.key for p in self._people if 0 < p.finger_page <= wanted}
         self._finger, self._score = "", 0
         self._image: tuple[str, int] | None = None

@@ -71,6 +71,7 @@ async def renewal(world: World) -> str:
 async def start(world: World, machine: str, item: str) -> str:
     """Choose a journey on a machine's screen; returns the session, which is the case's id too."""
     await world.eventually(world.hall.machines, lambda seen: machine in seen and is_well(seen[machine]), limit_s=15.0)
+    await world.eventually(lambda: world.screen(machine), lambda seen: seen["view"]["kind"] == "idle", limit_s=15.0)
     answer = await world.touch(machine, "/api/sessions", {"item": item})
     session: str = answer["session_id"]
     world.sessions[machine] = session

@@ -8,6 +8,14 @@ from simulators.demo.story.world import World, expect
 SERVICE, COUNTER, COUNTER_MACHINE = "household", "c1", "counter-1"
 
 
+async def counters_open(world: World) -> str:
+    """clerks press open | every counter is open."""
+    for counter in world.hall.plan.hall.counters:
+        await world.press(counter.machine, "caller", "press_key", key="open")
+    seen = await world.eventually(world.hall.counters, lambda seen: all(each["state"] == "open" for each in seen))
+    return f"{len(seen)} counters open"
+
+
 async def swipe_takes_ticket(world: World) -> str:
     """a citizen swipes an ID card | the printed bytes decode to the number that the screen shows."""
     ticket = await world.take_ticket("ticket-1", SERVICE, card_of="p001")
@@ -76,6 +84,7 @@ async def rating_arrives_once(world: World) -> str:
     await world.press(COUNTER_MACHINE, "caller", "press_key", key="start")
     await world.press(COUNTER_MACHINE, "caller", "press_key", key="finish")
     await world.eventually(lambda: world.look(COUNTER_MACHINE, "pad"), lambda seen: seen.get("mode") == "ask_rating")
+    await world.react()
     await world.press(COUNTER_MACHINE, "pad", "touch_grade", grade=5)
     ticket_id = world.observer.facts("ticket.issued")[0]["data"]["ticket_id"]
     ticket = await world.eventually(lambda: world.get(f"/api/v1/tickets/{ticket_id}"), lambda seen: seen["rating"])
@@ -124,6 +133,7 @@ async def stored(world: World, machine: str, fact_type: str) -> list[dict[str, A
 
 
 PLAYS = [
+    counters_open,
     swipe_takes_ticket,
     qr_opens_position,
     touch_takes_next,

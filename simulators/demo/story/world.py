@@ -11,6 +11,7 @@ from simulators.demo.story.observer import Observer
 
 T = TypeVar("T")
 _POLL_S = 0.05
+REACTION_S = 0.3  # no finger is quicker; the pad's protocol counts on it (steps of 100 ms)
 
 
 class Mismatch(Exception):
@@ -100,6 +101,10 @@ class World:
     async def observer_numbers(self) -> list[str]:
         """Numbers of all tickets issued so far, oldest first, each once."""
         return list(dict.fromkeys(fact["data"]["number"] for fact in self.observer.facts("ticket.issued")))
+
+    async def react(self) -> None:
+        """The time that a person needs to see something and touch it."""
+        await asyncio.sleep(REACTION_S)
 
     async def eventually(
         self, look: Callable[[], Awaitable[T]], good: Callable[[T], object], limit_s: float = 8.0
