@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from itertools import pairwise
 
 from device_profiles.capabilities.evaluator import EvaluatorStatus, PadArgs, Rated
 from device_profiles.capabilities.model import Command, Event, Identity, Nothing, Shape
@@ -73,8 +74,7 @@ class Driver:
 
     def _subject_of(self, held: Held) -> str:
         """The first subject in force around the time of the touch: a pad takes a grade only while it asks."""
-        ends = [since for since, _ in self._subjects][1:] + [math.inf]
-        for (since, subject), end in zip(self._subjects, ends, strict=True):
+        for (since, subject), (end, _) in pairwise([*self._subjects, (math.inf, "")]):
             if subject and since <= held.happened_at + _AGE_ERROR_S and held.happened_at - _AGE_ERROR_S < end:
                 return subject
         return ""
