@@ -38,7 +38,7 @@ def test_the_reason_names_the_figures_in_both_languages() -> None:
 
 
 def test_nobody_is_moved_without_need_or_from_work() -> None:
-    assert candidates(replace(HALL, services=(QUIET, replace(PRESSED, waiting=1))), (), ()) == []
+    assert candidates(replace(HALL, services=(QUIET, replace(PRESSED, waiting=1, mean_service_s=300))), (), ()) == []
     assert candidates(with_donor(busy=True), (), ()) == []
     assert candidates(with_donor(is_open=False), (), ()) == []
     assert candidates(with_donor(skills=frozenset({"household"})), (), ()) == []
