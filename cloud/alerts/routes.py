@@ -21,7 +21,12 @@ Filter = Annotated[str, Query(max_length=63)]
 def router(service: AlertService, db: Database, clock: Clock) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["alerts"])
+    _add_list(routes, db)
+    _add_steps(routes, service, db, clock)
+    return routes
 
+
+def _add_list(routes: APIRouter, db: Database) -> None:
     @routes.get("/alerts")
     async def get_alerts(
         hall: Filter = "",
@@ -44,6 +49,8 @@ def router(service: AlertService, db: Database, clock: Clock) -> APIRouter:
             next=None if more is None else f"{more.opened_ms}.{more.alert_id}",
         )
 
+
+def _add_steps(routes: APIRouter, service: AlertService, db: Database, clock: Clock) -> None:
     async def act(
         step: str, alert_id: str, key: str, request: dict[str, Any], work: Callable[[Tx], Alert]
     ) -> AlertView:
@@ -77,8 +84,6 @@ def router(service: AlertService, db: Database, clock: Clock) -> APIRouter:
     async def resolve_alert(alert_id: AlertId, idempotency_key: IdempotencyKey) -> AlertView:
         """A person says that it is over; 409 while the device itself still reports the fault."""
         return await act("resolve", alert_id, idempotency_key, {}, lambda tx: service.resolve(tx, alert_id))
-
-    return routes
 
 
 def _place(cursor: str) -> tuple[int, str] | None:
