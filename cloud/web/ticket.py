@@ -15,7 +15,8 @@ from cloud.web.streaming import event_stream, last_event_id
 from cloud.web.templating import Pages, minutes
 from cloud.web.words import NEXT, TICKETS, Word
 
-NOINDEX = {"X-Robots-Tag": "noindex, nofollow"}
+# The address holds the token: it goes to nobody, and no search engine keeps it.
+PRIVATE = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "no-referrer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def routes(pages: Pages, reader: HallReader, stream: LiveStream) -> APIRouter:
         position = await reader.position(token)
         first = chinese_first(request)
         answer = pages.answer(template, _values(position, token, first))
-        answer.headers.update(NOINDEX)
+        answer.headers.update(PRIVATE)
         return answer
 
     @router.get("/t/{token}")
@@ -53,7 +54,7 @@ def routes(pages: Pages, reader: HallReader, stream: LiveStream) -> APIRouter:
             return await show("ticket.html", token, request)
         except NotFound:
             answer = pages.answer("ticket_unknown.html", {}, 404)
-            answer.headers.update(NOINDEX)
+            answer.headers.update(PRIVATE)
             return answer
 
     @router.get("/t/{token}/part")

@@ -90,6 +90,7 @@ TARGETS: Mapping[str, Word] = MappingProxyType(
         "over": Word("超时", "Over target", "bad"),
         "within": Word("达标", "On target", "ok"),
         "nobody": Word("无人", "Nobody waits", "idle"),
+        "now": Word("立即办理", "At once", "ok"),
         "closed": Word("无窗口", "No counter", "warn"),
     }
 )

@@ -1,6 +1,7 @@
 """A morning in the demo hall with something of everything on the pages."""
 
 from cloud.core.errors import Conflict
+from tests.builders.clouds import HALL
 from tests.builders.page_house import PageHouse
 
 
@@ -19,7 +20,7 @@ async def fill(house: PageHouse) -> dict[str, str]:
         if minute in (4, 9, 15, 22, 30):
             for counter in ("c1", "c4", "c5") if minute % 2 else ("c2", "c3"):
                 await _serve_one(house, counter)
-    await house.counter("c1", "call_next")
+    await house.counter("c2", "call_next")
     await house.counter("c4", "call_next")
     await house.counter("c4", "start")
     await house.counter("c3", "call_next")
@@ -39,3 +40,9 @@ async def _serve_one(house: PageHouse, counter: str) -> None:
         return
     await house.counter(counter, "start")
     await house.counter(counter, "finish")
+
+
+async def called(house: PageHouse, tokens: dict[str, str]) -> str:
+    """The token of a ticket that is being called."""
+    live = await house.cloud.db.read(lambda conn: house.cloud.queues.board.board(conn, HALL))
+    return next(tokens[ticket.number] for ticket in live.tickets.values() if ticket.state == "called")

@@ -9,14 +9,30 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.builders.page_house import PageHouse, open_house
+from tests.builders.screen_house import ScreenHouse, open_screen
 
 DESK = {"width": 1920, "height": 1080}
 PHONE = {"width": 360, "height": 740}
+KIOSK = {"width": 1280, "height": 1024}
+TOTEM = {"width": 1080, "height": 1920}
 
 
 @pytest.fixture
 async def house(tmp_path: Path, free_port: int) -> AsyncIterator[PageHouse]:
     async with open_house(tmp_path, free_port) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def evil_house(tmp_path: Path, free_port: int, repo_root: Path) -> AsyncIterator[PageHouse]:
+    """The demo hall with scripts for names."""
+    profile = (repo_root / "device_profiles" / "halls" / "demo-hall.toml").read_text("utf-8")
+    halls = tmp_path / "profiles" / "halls"
+    halls.mkdir(parents=True)
+    for name in ("示范区政务服务中心", "Demonstration Service Hall", "户籍业务", "Household registration", "林晓禾"):
+        profile = profile.replace(name, f"{name}<img src=x onerror=window.ran=1>")
+    (halls / "evil-hall.toml").write_text(profile, "utf-8")
+    async with open_house(tmp_path, free_port, "evil-hall") as opened:
         yield opened
 
 
@@ -58,3 +74,15 @@ def screenshots(repo_root: Path) -> Path:
     folder = repo_root / "out" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture
+async def ticket_screen(tmp_path: Path, free_port: int) -> AsyncIterator[ScreenHouse]:
+    async with open_screen("ticket-machine", tmp_path, free_port) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def journey_screen(tmp_path: Path, free_port: int) -> AsyncIterator[ScreenHouse]:
+    async with open_screen("endorsement-machine", tmp_path, free_port) as opened:
+        yield opened

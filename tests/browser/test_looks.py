@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.busy_day import fill
+from tests.browser.busy_day import called, fill
 from tests.browser.conftest import DESK, PHONE, Visitor
 from tests.builders.clouds import HALL
 from tests.builders.page_house import PageHouse
@@ -30,8 +30,3 @@ async def test_every_page_can_be_pictured(house: PageHouse, visitor: Visitor, sc
         await page.wait_for_load_state("load")
         await page.screenshot(path=screenshots / f"{name}.png", full_page=name != "wall")
     visitor.saw_nothing_wrong()
-
-
-async def called(house: PageHouse, tokens: dict[str, str]) -> str:
-    live = await house.cloud.db.read(lambda conn: house.cloud.queues.board.board(conn, HALL))
-    return next(tokens[ticket.number] for ticket in live.tickets.values() if ticket.state == "called")

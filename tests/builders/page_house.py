@@ -13,12 +13,14 @@ from fastapi import FastAPI
 
 from cloud.core.clock import SetClock
 from cloud.queues.states import CounterStep
+from cloud.settings import CloudSettings
+from cloud.storage import schema
 from cloud.web.safety import BrowserSafety
 from cloud.web.site import Site, build_site
 from cloud.web.stream import LiveStream
-from cloud.wiring import Cloud
+from cloud.wiring import Cloud, build
 from device_profiles.messages.facts import status_fact
-from tests.builders.clouds import HALL, MORNING, come_online, open_cloud, tell
+from tests.builders.clouds import HALL, MORNING, come_online, tell
 
 
 class PageHouse:
@@ -26,7 +28,7 @@ class PageHouse:
 
     def __init__(self, cloud: Cloud, clock: SetClock, port: int) -> None:
         self.cloud, self.clock, self.port = cloud, clock, port
-        self.site = build_site(cloud, LiveStream([HALL], beat_s=0.5, gather_s=0.05))
+        self.site = build_site(cloud, LiveStream(cloud.settings.halls, beat_s=0.5, gather_s=0.05))
         self._serving: asyncio.Task[None] | None = None
         self._server: uvicorn.Server | None = None
 
@@ -71,7 +73,9 @@ class PageHouse:
 
     async def ticket(self, service: str) -> tuple[str, str]:
         """A citizen takes a ticket: its number and token."""
-        issued = await self.cloud.db.write(lambda tx: self.cloud.queues.tickets.issue(tx, HALL, service))
+        issued = await self.cloud.db.write(
+            lambda tx: self.cloud.queues.tickets.issue(tx, self.cloud.settings.halls[0], service)
+        )
         return issued.number, issued.token
 
     async def counter(self, counter: str, step: str) -> None:
@@ -98,10 +102,12 @@ def _application(site: Site) -> FastAPI:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, port: int) -> AsyncIterator[PageHouse]:
-    """A house with an empty store, ready for visitors."""
+async def open_house(folder: Path, port: int, hall: str = HALL) -> AsyncIterator[PageHouse]:
+    """A house with an empty store, ready for visitors. A hall of the test's own stands in ``folder/profiles``."""
     clock = SetClock(MORNING)
-    async with open_cloud("", folder, clock) as cloud:
+    profiles = folder / "profiles"
+    settings = CloudSettings(data_dir=folder, halls=[hall], profiles_dir=profiles if profiles.exists() else None)
+    async with open_cloud_with(settings, clock) as cloud:
         house = PageHouse(cloud, clock, port)
         await house.start()
         try:
@@ -109,3 +115,14 @@ async def open_house(folder: Path, port: int) -> AsyncIterator[PageHouse]:
         finally:
             house.site.stream.close()
             await house.stop()
+
+
+@asynccontextmanager
+async def open_cloud_with(settings: CloudSettings, clock: SetClock) -> AsyncIterator[Cloud]:
+    """The cloud with these settings, prepared as a start of the process does."""
+    cloud = build(settings, clock)
+    schema.upgrade(cloud.db.write_engine)
+    async with cloud.db:
+        for prepare in cloud.preparations:
+            await cloud.db.write(prepare)
+        yield cloud
