@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 
-from device_profiles.capabilities import CAPABILITIES
 from device_profiles.messages.facts import Sample, Samples
-from device_profiles.messages.inventory import Inventory, SlotInventory
+from device_profiles.messages.inventory import Inventory
 from edge_agent import __version__
 from edge_agent.commands import journal
 from edge_agent.commands.execute import Executor
@@ -26,11 +25,13 @@ from edge_agent.screen.board import Board
 from edge_agent.screen.desk import DeskParts, ScreenDesk
 from edge_agent.screen.slot import ScreenSlot
 from edge_agent.settings import EdgeSettings
+from edge_agent.slots.inventory import slot_inventory
 from edge_agent.slots.runner import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, SlotParts, SlotRunner
 from edge_agent.storage import DurableFile, Values, values
 from edge_agent.timing import Backoff, SystemClock
 from edge_agent.twin import Desired, Reported
-from edge_agent.uplink.mqtt import BrokerAddress, MqttUplink, tls_context
+from edge_agent.uplink.address import address_of
+from edge_agent.uplink.mqtt import MqttUplink
 from edge_agent.uplink.session import CloudSession, SessionParts, presence_of
 from firmware_bridge.drivers import Driver
 from firmware_bridge.registry import load_driver
@@ -162,7 +163,7 @@ class Agent:
         return views
 
     def _inventory(self) -> Inventory:
-        slots = {name: _slot_inventory(runner) for name, runner in self._runners.items()}
+        slots = {name: slot_inventory(runner) for name, runner in self._runners.items()}
         return Inventory(machine_profile=self._plan.profile.id, digest=self._plan.digest, slots=slots)
 
     def _cloud_session(self) -> CloudSession:
@@ -178,7 +179,7 @@ class Agent:
             online_changed=lambda online: self._board.touch(),
             clock=self._clock,
         )
-        uplink = MqttUplink(_address(self._settings), parts.machine, presence_of(parts, "offline").to_bytes())
+        uplink = MqttUplink(address_of(self._settings), parts.machine, presence_of(parts, "offline").to_bytes())
         return CloudSession(uplink, parts, Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S))
 
     def _now_ms(self) -> int:
@@ -240,31 +241,6 @@ def _runner(name: str, mounted: Mounted, parts: SlotParts) -> SlotRunner:
 
     backoff = Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
     return SlotRunner(name, mounted.profile, mounted.port, connect, parts, backoff)
-
-
-def _slot_inventory(runner: SlotRunner) -> SlotInventory:
-    declared = sorted(CAPABILITIES[runner.capability].commands)
-    return SlotInventory(
-        profile=runner.profile.id,
-        capability=runner.capability,
-        serial_number=runner.identity.serial_number,
-        model=runner.identity.model,
-        firmware=runner.identity.firmware,
-        declared=declared,
-        observed=declared if runner.ready else [],
-        last_proved=sorted(runner.proved),
-    )
-
-
-def _address(settings: EdgeSettings) -> BrokerAddress:
-    host, port = settings.broker_address
-    if not settings.uses_tls:
-        return BrokerAddress(host, port, settings.keepalive_s)
-    try:
-        tls = tls_context(settings.ca_file, settings.cert_file, settings.key_file)
-    except OSError as error:
-        raise AgentError(f"ca_file, cert_file, key_file: expected readable PEM files, got: {error}") from error
-    return BrokerAddress(host, port, settings.keepalive_s, tls)
 
 
 def _resident_mib() -> float:

@@ -5,11 +5,8 @@ decides what is sent again. The broker knows the session by the client id and ke
 """
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from paho.mqtt import client as paho
@@ -22,6 +19,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from device_profiles.messages.topics import CLOUD_PRESENCE, Topic, Up, machine_filter
 from edge_agent.errors import LinkLost, PublishRefused
 from edge_agent.ports import Incoming
+from edge_agent.uplink.address import BrokerAddress
 
 CONNECT_S = 10.0
 SESSION_S = 86_400
@@ -29,25 +27,6 @@ WILL_DELAY_S = 10
 IN_FLIGHT = 20
 HOUSEKEEPING_S = 1.0
 RECEIVE_MAXIMUM = 64  # unconfirmed messages that the broker may have towards us
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerAddress:
-    """Where the broker is and how to prove who we are. ``tls`` None: plain, to this machine only."""
-
-    host: str
-    port: int
-    keepalive_s: int
-    tls: ssl.SSLContext | None = None
-
-
-def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
-    """TLS that always checks the broker's name and chain, with our certificate when there is one. Raises OSError."""
-    context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if cert_file is not None and key_file is not None:
-        context.load_cert_chain(cert_file, key_file)
-    return context
 
 
 class MqttUplink:

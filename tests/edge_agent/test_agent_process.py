@@ -24,6 +24,7 @@ from device_profiles.messages.envelope import Envelope, read_envelopes
 from device_profiles.messages.presence import CloudPresence
 from device_profiles.messages.topics import CLOUD_PRESENCE, Down, Topic, Up, parse
 from device_profiles.messages.twin import Twin
+from edge_agent.outbox.sqlite import read_depth
 from simulators.machine import SimulatedMachine
 from simulators.people import People
 from tests.edge_agent.fakes import eventually
@@ -93,6 +94,13 @@ class Hall:
             while not condition(await self.state()):  # noqa: ASYNC110 - what is waited for is in another process
                 await asyncio.sleep(0.02)
 
+    async def acknowledge_until_empty(self) -> None:
+        """What a cloud does after its commits."""
+        async with asyncio.timeout(10):
+            while business_rows(self.folder):
+                ack = Ack(epoch=self.facts[-1].epoch, sequence=max(fact.number for fact in self.facts))
+                await self.cloud.publish(str(Topic(self.machine, Down.ACK)), ack.to_bytes(), qos=1)
+
     @property
     def pages(self) -> str:
         return f"http://127.0.0.1:{self.screen_port}"
@@ -106,7 +114,7 @@ async def hall(mosquitto: Broker, tmp_path: Path, repo_root: Path) -> AsyncItera
     device = SimulatedMachine(machine, profile, catalog, tmp_path / "ports", People(seed=1, count=5))
     ports = "\n".join(f'{slot} = "{tmp_path}/ports/{machine}/{slot}"' for slot in profile.slots)
     (tmp_path / "edge.toml").write_text(
-        f'machine = "{machine}"\nprofile = "ticket-machine"\nbroker = "{mosquitto.url}"\noutbox_mib = 8\n'
+        f'machine = "{machine}"\nprofile = "ticket-machine"\nbroker = "{mosquitto.url}"\noutbox_mib = 8\nsample_s = 1\n'
         f'data_dir = "{tmp_path}/data"\nscreen_port = {port}\n[ports]\n{ports}\n'
     )
     client = aiomqtt.Client(mosquitto.host, mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5)
@@ -142,6 +150,8 @@ async def test_a_ticket_from_the_card_to_the_paper_and_the_cloud(hall: Hall) -> 
         assert paper["cut"]
         fact = await hall.seen("ticket.issued")
         assert (fact.data["number"], len(fact.data["subject"])) == ("A001", 32)
+        sampled = await hall.seen("agent.sampled")
+        assert {"agent", "printer", "id_reader", "scanner"} == {sample["slot"] for sample in sampled.data["samples"]}
         await leaves(hall, agent)
 
 
@@ -169,9 +179,7 @@ async def test_a_killed_agent_loses_nothing_and_numbers_go_on(hall: Hall) -> Non
         numbers = sorted({fact.number for fact in hall.facts})
         assert numbers == list(range(1, numbers[-1] + 1))
         assert {fact.epoch for fact in hall.facts} == {epoch}
-        ack = Ack(epoch=epoch, sequence=numbers[-1])
-        await hall.cloud.publish(str(Topic(hall.machine, Down.ACK)), ack.to_bytes(), qos=1)
-        await eventually(lambda: outbox_rows(hall) == 0)
+        await hall.acknowledge_until_empty()
 
 
 async def test_a_command_prints_and_is_answered(hall: Hall) -> None:
@@ -209,7 +217,5 @@ async def leaves(hall: Hall, agent: asyncio.subprocess.Process) -> None:
     await eventually(lambda: hall.presence[-1] == "offline")
 
 
-def outbox_rows(hall: Hall) -> int:
-    from edge_agent.outbox.sqlite import read_depth
-
-    return read_depth(hall.folder / "data" / "outbox.db").business
+def business_rows(folder: Path) -> int:
+    return read_depth(folder / "data" / "outbox.db").business

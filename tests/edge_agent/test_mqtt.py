@@ -14,7 +14,8 @@ from device_profiles.messages.presence import CloudPresence
 from device_profiles.messages.topics import CLOUD_PRESENCE, Down, Topic, Up
 from edge_agent.errors import LinkLost
 from edge_agent.ports import Incoming
-from edge_agent.uplink.mqtt import IN_FLIGHT, BrokerAddress, MqttLink, MqttUplink, tls_context
+from edge_agent.uplink.address import BrokerAddress, tls_context
+from edge_agent.uplink.mqtt import IN_FLIGHT, MqttLink, MqttUplink
 from tests.servers import mosquitto as broker_program
 from tests.servers.mosquitto import Broker
 from tests.servers.process import free_port

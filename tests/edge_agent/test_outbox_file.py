@@ -36,7 +36,7 @@ async def opened(folder: Path) -> SqliteOutbox:
 
 
 @given(STEPS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_any_run_of_appends_acks_and_crashes_keeps_order_and_loses_nothing(steps: list[tuple[str, object]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_follow(Path(folder), steps))
