@@ -51,19 +51,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    settings = read_settings(options.config)  # first: a mistake in it is told at once
     from cloud.app import serve
 
-    serve(read_settings(options.config), migrate=options.migrate)
+    serve(settings, migrate=options.migrate)
 
 
 def _migrate(options: argparse.Namespace) -> None:
-    import cloud.wiring  # noqa: F401 - declares every feature's tables
     from cloud.storage import schema
     from cloud.storage.engine import create_engine
 
     engine = create_engine(read_settings(options.config).database)
     schema.upgrade(engine)
     if options.autogenerate:
+        import cloud.wiring  # noqa: F401 - declares every feature's tables
+
         schema.autogenerate(engine, options.autogenerate)
     engine.dispose()
     print(f"database is at schema {schema.newest()}")
