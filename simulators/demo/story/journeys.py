@@ -162,4 +162,4 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:
     return {key: after[key] - before[key] for key in ("cards", "papers", "paid")}
 
 
-PLAYS = [endorsement, endorsement_survives_cloud_kill, declined_payment_returns_card, renewal]
+PLAYS = [endorsement, endorsement_survives_cloud_kill, renewal, declined_payment_returns_card]
