@@ -29,7 +29,12 @@ class Arrival:
 
 
 def arrivals(hall: HallProfile, seed: int, load: float = LOAD) -> Iterator[Arrival]:
-    """Arrivals without end, day after day; the same hall and seed give the same people at the same times."""
+    """Arrivals without end, day after day; the same hall and seed give the same people at the same times.
+
+    Nobody comes to a hall without services, such as a self-service zone.
+    """
+    if not hall.services or not hall.counters:
+        return
     rng = random.Random(f"arrivals/{hall.id}/{seed}")
     start = 0.0
     while True:
