@@ -17,6 +17,7 @@ async def work(room: Room, counter: Counter) -> None:
     rng = random.Random(f"clerk/{room.seed}/{counter.id}")
     served = ""
     await room.tempo.spend(rng.uniform(1, 30))
+    room.press(counter.machine, "caller", "press_key", key="open")
     while True:
         number = await _called(room, counter, served)
         if not number:

@@ -145,7 +145,8 @@ class HallDevice:
         if self._events:
             first = self._events[0]
             code, self._shown_sequence = first.code, first.sequence
-            age = min(0xFFFF, round((self._now - (first.at or self._now)) * 10))
+            since = self._now if first.at is None else first.at
+            age = min(0xFFFF, round((self._now - since) * 10))
         values = (0x4844, 1, self.device_class, self._faults, self._shown_sequence, code, age)
         return dict(enumerate(values))
 
