@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.browser.busy_day import fill
 from tests.browser.conftest import Visitor
@@ -12,7 +12,7 @@ from tests.builders.page_house import PageHouse
 pytestmark = pytest.mark.browser
 
 
-def waiting(page: Page, service: str) -> object:
+def waiting(page: Page, service: str) -> Locator:
     return page.locator(f"#service-{service} td.figure")
 
 

@@ -4,20 +4,15 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from device_profiles.capabilities.model import Action, Shape
 from firmware_bridge.errors import DeviceFault
 from tests.browser.conftest import KIOSK, TOTEM, Visitor
+from tests.browser.fingers import press
 from tests.builders.screen_house import ScreenHouse
 
 pytestmark = pytest.mark.browser
-
-
-async def press(page: Page, name: str) -> None:
-    """Touch a key, once what is under the finger has stood for a moment."""
-    await page.wait_for_timeout(350)
-    await page.get_by_role("button", name=name).click()
 
 
 async def no_paper(_args: Shape) -> Shape:

@@ -77,6 +77,8 @@ function put(made, atHome) {
     return;
   }
   drawnAt = performance.now();
+  document.body.dataset.ready = "false";
+  setTimeout(() => { document.body.dataset.ready = String(performance.now() - drawnAt >= NEW_VIEW_MS); }, NEW_VIEW_MS + 20);
   page.say.textContent = [...page.view.querySelectorAll("h1, p")].map((each) => each.textContent).join(". ");
   if (!first && !(atHome && !focused)) heading.focus({ preventScroll: true });
   page.view.scrollTop = 0;
