@@ -54,6 +54,7 @@ async def test_one_case_survives_a_kill_after_every_command_and_every_result(tmp
     async with running_hall(tmp_path, "self-service-corner") as world:
         steps = await steps_of_a_quiet_run(world)
         assert steps >= 12
+        world.patience = 8.0
         await endorse(world, "p002", [("command", number) for number in range(1, steps + 1)])
         await endorse(world, "p003", [("result", number) for number in range(1, steps + 1)])
 

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import httpx
+
 from simulators.demo.run import RunningHall
 from simulators.demo.story.observer import Observer
 
@@ -31,6 +33,7 @@ class World:
     hall: RunningHall
     observer: Observer
     sessions: dict[str, str] = field(default_factory=dict)
+    patience: float = 1.0  # how many times longer than usual to wait, where parts of the hall are being killed
 
     async def get(self, path: str, **params: object) -> Any:
         """GET of the cloud's API; the parsed JSON. Mismatch when it is not a success."""
@@ -109,14 +112,21 @@ class World:
     async def eventually(
         self, look: Callable[[], Awaitable[T]], good: Callable[[T], object], limit_s: float = 8.0
     ) -> T:
-        """Look again and again until ``good``. Mismatch with the last sight after ``limit_s``."""
-        deadline = time.monotonic() + limit_s
+        """Look again and again until ``good``; a part that does not answer is looked at again too.
+
+        Mismatch with the last sight after ``limit_s``.
+        """
+        deadline = time.monotonic() + limit_s * self.patience
         while True:
-            seen = await look()
-            if good(seen):
-                return seen
+            try:
+                seen = await look()
+                if good(seen):
+                    return seen
+                last = str(seen)[:400]
+            except httpx.TransportError as error:
+                last = f"{type(error).__name__}: {error}"
             if time.monotonic() > deadline:
-                raise Mismatch(f"after {limit_s:.0f} s still: {str(seen)[:400]}")
+                raise Mismatch(f"after {limit_s * self.patience:.0f} s still: {last}")
             await asyncio.sleep(_POLL_S)
 
     async def _call(self, method: str, url: str, **options: Any) -> Any:
