@@ -9,9 +9,11 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 from cloud.app import problems
+from cloud.app.bodies import BodyRules
 from cloud.core.access import COOKIE, is_staff
 from cloud.core.errors import Unauthorised, Unavailable
 from cloud.settings import CloudSettings
+from cloud.web.problems import ProblemPages
 from cloud.web.safety import BrowserSafety
 from cloud.web.site import Site, build_site
 from cloud.wiring import Cloud, build
@@ -41,6 +43,8 @@ def create_app(cloud: Cloud, site: Site | None = None) -> FastAPI:
     app.router.routes.append(site.assets)
     app.include_router(_health(cloud))
     app.include_router(_metrics(cloud), dependencies=[staff])
+    app.add_middleware(ProblemPages, pages=site.pages)
+    app.add_middleware(BodyRules, json_below=API)
     app.add_middleware(BrowserSafety)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
@@ -106,9 +110,5 @@ def _metrics(cloud: Cloud) -> APIRouter:
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
-        document = FastAPI.openapi(app)
-        shapes = document.setdefault("components", {}).setdefault("schemas", {})
-        schema = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        shapes.update(schema.pop("$defs", {}))
-        shapes["Problem"] = schema
+        problems.describe(FastAPI.openapi(app))
     return app.openapi_schema or {}

@@ -6,7 +6,7 @@ at most one entry per part and never misses a change.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from cloud.core.facts import Fact
@@ -17,6 +17,8 @@ BEAT_S = 10.0
 
 GATHER_S = 0.2
 """Changes this close together become one event: a busy hall redraws five times a second at most."""
+
+LONGEST_ID = 18
 
 _PARTS_OF = {
     "ticket": ("queue", "counters", "machines", "tickets"),
@@ -87,7 +89,7 @@ class LiveStream:
 
     async def events(
         self, halls: Collection[str], last_event_id: str = "", only: Collection[str] = PARTS
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """Server-sent events: ``changed`` with the names of the parts, ``beat`` when there is nothing to tell.
 
         A reader that says which revision it saw last hears at once what has changed since; one that comes from
@@ -111,7 +113,7 @@ class LiveStream:
                 listener.tell(parts)
 
     def _since(self, halls: Collection[str], last_event_id: str) -> set[str]:
-        if not last_event_id.isdecimal():
+        if not (last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) <= LONGEST_ID):
             return set()
         seen = int(last_event_id)
         if seen < self._birth:

@@ -119,6 +119,18 @@ NEXT: Mapping[str, Word] = MappingProxyType(
 )
 """What a citizen does next, by state of the ticket."""
 
+PROBLEMS: Mapping[int, Word] = MappingProxyType(
+    {
+        401: Word("请先登录", "Log in first"),
+        403: Word("不允许", "Not allowed"),
+        404: Word("没有此页", "There is no such page"),
+        409: Word("情况已变化，请再看一眼", "It has changed meanwhile: look again"),
+        422: Word("无法理解该请求", "The request could not be understood"),
+        503: Word("暂时无法使用", "Not available now"),
+    }
+)
+OTHER_PROBLEM = Word("出错了", "Something went wrong")
+
 WORDS: Mapping[str, Mapping[str, Word]] = MappingProxyType(
     {
         "counters": COUNTERS,

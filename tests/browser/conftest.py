@@ -36,6 +36,13 @@ async def evil_house(tmp_path: Path, free_port: int, repo_root: Path) -> AsyncIt
         yield opened
 
 
+@pytest.fixture
+async def guarded_house(tmp_path: Path, free_port: int) -> AsyncIterator[PageHouse]:
+    """A house whose staff pages need the token ``let-me-in``."""
+    async with open_house(tmp_path, free_port, token="let-me-in") as opened:
+        yield opened
+
+
 @dataclass
 class Visitor:
     """Opens pages and notes every word on the console, every failed script, every request to another host."""

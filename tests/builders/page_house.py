@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI
+from pydantic import SecretStr
 
+from cloud.app.http import create_app
 from cloud.core.clock import SetClock
 from cloud.queues.states import CounterStep
 from cloud.settings import CloudSettings
 from cloud.storage import schema
-from cloud.web.safety import BrowserSafety
-from cloud.web.site import Site, build_site
+from cloud.web.site import build_site
 from cloud.web.stream import LiveStream
 from cloud.wiring import Cloud, build
 from device_profiles.messages.facts import status_fact
@@ -37,7 +37,9 @@ class PageHouse:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        config = uvicorn.Config(_application(self.site), "127.0.0.1", self.port, log_level="warning", lifespan="off")
+        config = uvicorn.Config(
+            create_app(self.cloud, self.site), "127.0.0.1", self.port, log_level="warning", lifespan="off"
+        )
         self._server = server = uvicorn.Server(config)
         self._serving = asyncio.create_task(server._serve())  # without its signal handlers: pytest has its own
         async with asyncio.timeout(10):
@@ -91,22 +93,17 @@ class PageHouse:
         await self.cloud.db.write(self.cloud.dispatch.look_everywhere)
 
 
-def _application(site: Site) -> FastAPI:
-    app = FastAPI()
-    app.router.routes.append(site.assets)
-    app.include_router(site.api, prefix="/api/v1")
-    app.include_router(site.staff)
-    app.include_router(site.public)
-    app.add_middleware(BrowserSafety)
-    return app
-
-
 @asynccontextmanager
-async def open_house(folder: Path, port: int, hall: str = HALL) -> AsyncIterator[PageHouse]:
+async def open_house(folder: Path, port: int, hall: str = HALL, token: str = "") -> AsyncIterator[PageHouse]:
     """A house with an empty store, ready for visitors. A hall of the test's own stands in ``folder/profiles``."""
     clock = SetClock(MORNING)
     profiles = folder / "profiles"
-    settings = CloudSettings(data_dir=folder, halls=[hall], profiles_dir=profiles if profiles.exists() else None)
+    settings = CloudSettings(
+        data_dir=folder,
+        halls=[hall],
+        staff_token=SecretStr(token),
+        profiles_dir=profiles if profiles.exists() else None,
+    )
     async with open_cloud_with(settings, clock) as cloud:
         house = PageHouse(cloud, clock, port)
         await house.start()

@@ -5,6 +5,7 @@
   const GATHER_MS = 200 + Math.random() * Number(document.body.dataset.gatherMs || 0); // many phones do not ask at once
   const SILENCE_MS = 25000; // the server speaks at least every 10 s
   const REFRESH_MS = 30000; // waiting times grow although nothing happens
+  const TOLD_MS = 10000;
   const RETRY_MS = [500, 1000, 2000, 4000, 8000];
   const PARTS = ["queue", "counters", "machines", "alerts", "proposals", "tickets"];
   const ALSO = { machines: ["plan"], counters: ["plan"], queue: ["history"] };
@@ -95,8 +96,19 @@
   });
   document.body.addEventListener("htmx:afterRequest", (event) => {
     const { requestConfig, xhr } = event.detail;
-    if (requestConfig.verb === "post" && xhr.status) refresh(["alerts", "proposals", "queue", "counters"]);
+    if (xhr.status === 401) location.reload(); // the log-in has ended: the page leads to a new one
+    else if (requestConfig.verb === "post" && xhr.status) answered(xhr.status);
   });
+
+  let telling = 0;
+  function answered(status) {
+    const told = document.querySelector("[data-told]");
+    told.replaceChildren(...(status >= 400 ? [document.getElementById("refused-words").content.cloneNode(true)] : []));
+    clearTimeout(telling);
+    telling = setTimeout(() => told.replaceChildren(), TOLD_MS);
+    refresh(PARTS);
+  }
+
   document.body.addEventListener("htmx:afterSwap", () => {
     const titled = document.querySelector("[data-title]");
     if (titled) document.title = titled.dataset.title;
