@@ -57,23 +57,22 @@ class FleetService:
         """``machine.reported``: the whole status of every slot, so the truth after anything that was missed."""
         values = fact.data.get("values", {})
         known = self.register.machine(fact.machine).capabilities
-        rows = [
-            self._row(fact, slot, {name: value for name, value in status.items() if _is_plain(value)})
-            for slot, status in values.items()
-            if slot in known and isinstance(status, Mapping)
-        ]
-        store.save_slots(tx.conn, rows)
+        for slot, status in values.items():
+            if slot in known and isinstance(status, Mapping):
+                plain = {name: value for name, value in status.items() if _is_plain(value)}
+                _board(tx).put(self._row(fact, slot, plain))
 
     def note_status(self, tx: Tx, fact: Fact) -> None:
         """A fact of a slot with StatusChanged as its data: keep the new value. Older than what we know: ignored."""
         if not is_status_change(fact):
             return
         change = StatusChanged.model_validate(fact.data, extra="ignore")
-        known = store.read_slot(tx.conn, fact.machine, fact.slot)
+        board = _board(tx)
+        known = board.get(fact.machine, fact.slot)
         if known is not None and fact.historical and to_ms(fact.at) < known.at_ms:
             return
         status = {**(known.status if known is not None else {}), change.field: change.value}
-        store.save_slots(tx.conn, [self._row(fact, fact.slot, status)])
+        board.put(self._row(fact, fact.slot, status))
 
     def standing(self, conn: Connection, machines: Sequence[str]) -> dict[str, MachineNow]:
         """How these machines stand now."""
@@ -94,21 +93,18 @@ class FleetService:
 
     def status_now(self, tx: Tx, machine: str, slot: str) -> Mapping[str, Any] | None:
         """The slot's last status; None while the machine or the peripheral is not online."""
-        row = store.read_slot(tx.conn, machine, slot)
+        row = _board(tx).get(machine, slot)
         if row is None or row.status.get("device") != DeviceState.ONLINE or not self.is_online(tx, machine):
             return None
-        status: Mapping[str, Any] = row.status
-        return status
+        return row.status
 
-    def _row(self, fact: Fact, slot: str, status: Mapping[str, Any]) -> dict[str, Any]:
+    def _row(self, fact: Fact, slot: str, status: Mapping[str, Any]) -> store.SlotRow:
         capability = self.register.capability(fact.machine, slot)
-        return {
-            "machine": fact.machine,
-            "slot": slot,
-            "status": dict(status),
-            "faults": faults_of(capability, status),
-            "at_ms": to_ms(fact.at),
-        }
+        return store.SlotRow(fact.machine, slot, dict(status), faults_of(capability, status), to_ms(fact.at))
+
+
+def _board(tx: Tx) -> store.SlotBoard:
+    return tx.keep("fleet.slots", lambda: store.SlotBoard(tx.conn))
 
 
 def faults_of(capability: Capability, status: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -1,6 +1,7 @@
 """Tables of the fleet: what machines announced, and the status of their slots."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +30,17 @@ SLOTS = sa.Table(
     sa.Column("faults", Json, nullable=False),
     sa.Column("at_ms", Big, nullable=False),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRow:
+    """The status of one slot as stored."""
+
+    machine: str
+    slot: str
+    status: Mapping[str, Any]
+    faults: Mapping[str, Mapping[str, str]]
+    at_ms: int
 
 
 def read_machine(connection: sa.Connection, machine: str) -> sa.Row[Any] | None:
@@ -72,18 +84,35 @@ def save_inventory(connection: sa.Connection, machine: str, inventory: Mapping[s
     upsert(connection, MACHINES, [row], ["id"], ["inventory"])
 
 
-def read_slot(connection: sa.Connection, machine: str, slot: str) -> sa.Row[Any] | None:
-    """The status of one slot, None when it never reported."""
-    query = sa.select(SLOTS).where(SLOTS.c.machine == machine, SLOTS.c.slot == slot)
-    return connection.execute(query).one_or_none()
-
-
 def read_slots(connection: sa.Connection, machines: Sequence[str]) -> list[sa.Row[Any]]:
     """The status of every slot of these machines."""
     query = sa.select(SLOTS).where(SLOTS.c.machine.in_(machines)).order_by(SLOTS.c.machine, SLOTS.c.slot)
     return list(connection.execute(query))
 
 
-def save_slots(connection: sa.Connection, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write the status of slots."""
-    upsert(connection, SLOTS, rows, ["machine", "slot"])
+class SlotBoard:
+    """The slots that one unit of work looks at: a machine's are read together, what changed is written together."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._machines: dict[str, dict[str, SlotRow]] = {}
+        self._changed: dict[tuple[str, str], SlotRow] = {}
+
+    def get(self, machine: str, slot: str) -> SlotRow | None:
+        """The status of one slot, None when it never reported."""
+        slots = self._machines.get(machine)
+        if slots is None:
+            rows = read_slots(self._connection, [machine])
+            slots = {row.slot: SlotRow(row.machine, row.slot, row.status, row.faults, row.at_ms) for row in rows}
+            self._machines[machine] = slots
+        return slots.get(slot)
+
+    def put(self, row: SlotRow) -> None:
+        """Change the status of a slot."""
+        self.get(row.machine, row.slot)
+        self._machines[row.machine][row.slot] = self._changed[row.machine, row.slot] = row
+
+    def flush(self) -> None:
+        """Write what changed."""
+        changed, self._changed = self._changed, {}
+        upsert(self._connection, SLOTS, [asdict(row) for row in changed.values()], ["machine", "slot"])

@@ -12,6 +12,7 @@ from cloud.core.errors import Invalid
 
 # An escaped NUL, not an escaped backslash with u0000 behind it.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 SQLITE_BUSY_MS = 10_000
 
 
@@ -55,7 +56,7 @@ def database_url(url: str) -> URL:
 def to_json(value: Any) -> str:
     """JSON that both databases keep and every reader takes: no NaN, no infinity, no NUL. Raises Invalid."""
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        text = _encode(value)
     except ValueError as error:
         raise Invalid("json: expected finite numbers, got NaN or infinity") from error
     if "\\u0000" in text and _NUL.search(text):

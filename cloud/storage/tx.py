@@ -1,7 +1,8 @@
 """One unit of work: a connection inside a transaction, and the facts that it published."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 
@@ -10,6 +11,17 @@ from cloud.core.errors import ReactionLoop
 from cloud.core.facts import Fact
 
 MAX_DEPTH = 12  # a fact causes a fact causes a fact: real chains have a handful of links
+
+
+class Kept(Protocol):
+    """Rows that a feature reads once and writes once per unit of work, however many facts touch them."""
+
+    def flush(self) -> None:
+        """Write what has changed since the last flush."""
+        ...
+
+
+K = TypeVar("K", bound=Kept)
 
 
 class Tx:
@@ -25,6 +37,20 @@ class Tx:
         self.facts: list[Fact] = []
         self._bus = bus
         self._depth = 0
+        self._kept: dict[str, Kept] = {}
+
+    def keep(self, name: str, make: Callable[[], K]) -> K:
+        """The rows kept under ``name`` in this unit, made at the first call. Who uses them reads and writes those
+        rows in no other way; they are flushed at the end of the unit and before every savepoint.
+        """
+        if name not in self._kept:
+            self._kept[name] = make()
+        return cast(K, self._kept[name])
+
+    def flush(self) -> None:
+        """Write everything that is kept."""
+        for kept in self._kept.values():
+            kept.flush()
 
     def publish(self, fact: Fact) -> None:
         """Tell that ``fact`` happened: its reactions run now, in this transaction; listeners hear after the
@@ -45,10 +71,13 @@ class Tx:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """What happens inside is undone when it raises, facts included; the rest of the unit stays."""
+        self.flush()
         published = len(self.facts)
         try:
             with self.conn.begin_nested():
                 yield
+                self.flush()
         except BaseException:
             del self.facts[published:]
+            self._kept.clear()  # what was kept may hold what is now undone; it is read again
             raise

@@ -135,7 +135,9 @@ class Writer:
 def _run_job(job: Job, tx: Tx) -> Outcome:
     try:
         if not tx.careful:
-            return Outcome(job.work(tx))
+            result = job.work(tx)
+            tx.flush()
+            return Outcome(result)
         with tx.savepoint():
             return Outcome(job.work(tx))
     except Exception as error:

@@ -16,7 +16,9 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_INTEGER = 2**63 - 1
 _BRACKETS_OF_A_BATCH = 2
 # Only bodies that show one of these can hold a value that JSON allows and databases refuse; only they are read twice.
-_SUSPICIOUS = re.compile(rb"NaN|Infinity|\\u0000|[0-9][eE]\+?[0-9]{3}|[0-9]{19}")
+# Words are looked for one by one: in one pattern with the numbers they took eight times as long.
+_SUSPICIOUS_WORDS = (b"NaN", b"Infinity", b"\\u0000")
+_SUSPICIOUS_NUMBER = re.compile(rb"[0-9](?:[eE]\+?[0-9]{3}|[0-9]{18})")
 
 Read = TypeVar("Read")
 Model = TypeVar("Model", bound=BaseModel)
@@ -97,7 +99,7 @@ def first_problem(error: ValidationError) -> str:
 
 def check_values(payload: bytes) -> None:
     """Refuse what no database keeps: NaN, infinite numbers, integers over 64 bits, U+0000. ``payload`` is JSON."""
-    if not _SUSPICIOUS.search(payload):
+    if not (any(word in payload for word in _SUSPICIOUS_WORDS) or _SUSPICIOUS_NUMBER.search(payload)):
         return
     value = json.loads(payload.decode(), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_in_64_bits)
     if any("\0" in text for text in _strings(value)):

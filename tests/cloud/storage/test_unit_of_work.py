@@ -205,3 +205,48 @@ def test_sqlite_commits_reach_the_disk_before_they_are_acknowledged(tmp_path: Pa
         pragmas = [connection.scalar(sa.text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous")]
     engine.dispose()
     assert pragmas == ["wal", 2]
+
+
+class Sum:
+    """Rows that are kept: read once, written once."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+        self.value = tx.conn.scalar(sa.select(COUNTERS.c.value).where(COUNTERS.c.name == "n")) or 0
+        self.flushes = 0
+
+    def flush(self) -> None:
+        self.flushes += 1
+        put("n", self.value)(self._tx)
+
+
+async def test_kept_rows_are_read_once_and_written_at_the_end(url: str) -> None:
+    def work(tx: Tx) -> Sum:
+        for _ in range(5):
+            tx.keep("sum", lambda: Sum(tx)).value += 1
+        return tx.keep("sum", lambda: Sum(tx))
+
+    async with Database(url) as db:
+        assert (await db.write(work)).flushes == 1
+        assert await db.read(value_of("n")) == 5
+
+
+async def test_kept_rows_forget_what_a_savepoint_undid(url: str) -> None:
+    def add(tx: Tx, fail: bool = False) -> None:
+        tx.keep("sum", lambda: Sum(tx)).value += 1
+        if fail:
+            raise Conflict("no")
+
+    def inner(tx: Tx) -> None:
+        with tx.savepoint():
+            add(tx, fail=True)
+
+    def work(tx: Tx) -> None:
+        add(tx)
+        with pytest.raises(Conflict):
+            inner(tx)
+        add(tx)
+
+    async with Database(url) as db:
+        await db.write(work)
+        assert await db.read(value_of("n")) == 2
