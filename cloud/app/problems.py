@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from cloud.core.errors import HallfleetError, Unauthorised
 from device_profiles.errors import HallRuleError, MessageError
@@ -38,13 +39,10 @@ class Problem(BaseModel):
     problems: list[FieldProblem] = Field(default_factory=list)
 
 
-# For every route: FastAPI then leaves out its own form of 422.
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem document (RFC 9457)",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-}
+# For every route: FastAPI then leaves out its own form of 422. ``describe`` puts the statuses in its place.
+RESPONSES: dict[int | str, dict[str, Any]] = {"default": {"description": "A problem document (RFC 9457)"}}
+PUBLIC = "public"
+_WRITES = frozenset({"post", "put", "patch", "delete"})
 
 
 def install(app: FastAPI) -> None:
@@ -63,12 +61,47 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONRe
     return JSONResponse(problem.model_dump(), problem.status, headers, media_type=MEDIA_TYPE)
 
 
+def problem_of(error: HallfleetError) -> Problem:
+    """An error of ours in the words of a problem."""
+    return Problem(title=error.title, status=error.status, code=error.code, detail=str(error))
+
+
+def describe(document: dict[str, Any]) -> None:
+    """Write into an OpenAPI document which problems each operation may answer."""
+    shapes = document.setdefault("components", {}).setdefault("schemas", {})
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    shapes.update(schema.pop("$defs", {}))
+    shapes["Problem"] = schema
+    for path in document["paths"].values():
+        for method, operation in path.items():
+            operation["responses"].pop("default", None)
+            operation["responses"].update({str(status): _described(status) for status in _statuses(method, operation)})
+
+
+def _statuses(method: str, operation: Mapping[str, Any]) -> list[int]:
+    """What is asked with a parameter or a body may name what is not there; what changes something may conflict."""
+    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    found = {400, 503}
+    found |= set() if PUBLIC in operation.get("tags", ()) else {401}
+    found |= {404, 422} if places or "requestBody" in operation else set()
+    found |= {403, 409, 413, 415} if method in _WRITES else set()
+    found |= {412, 428} if method == "patch" else set()
+    return sorted(found)
+
+
+def _described(status: int) -> dict[str, Any]:
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
 async def _known(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HallfleetError)
     if error.status == 500:
         log.error("%s: %s", error.code, error)
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorised) else None
-    return answer(Problem(title=error.title, status=error.status, code=error.code, detail=str(error)), headers)
+    return answer(problem_of(error), headers)
 
 
 async def _rule(_request: Request, error: Exception) -> JSONResponse:
@@ -91,8 +124,20 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_").replace("'", "")
-    detail = f"{request.method} {request.url.path[:200]}: {error.detail}"
-    return answer(Problem(title=phrase, status=error.status_code, code=code, detail=detail), error.headers)
+    detail = f"{request.method[:20]} {request.url.path[:200]}: {error.detail}"
+    headers = _allowed(request) if error.status_code == 405 else error.headers
+    return answer(Problem(title=phrase, status=error.status_code, code=code, detail=detail), headers)
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """All methods of an address: a route knows its own only, and GET and POST of one address are two routes."""
+    routes = request.app.routes
+    found = [
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return {"Allow": ", ".join(found)}
 
 
 async def _store(_request: Request, error: Exception) -> JSONResponse:

@@ -58,7 +58,11 @@ async def _serve(settings: CloudSettings, migrate: bool) -> None:
         await cloud.db.write(partial(_prepare, cloud))
         site = build_site(cloud)
         config = uvicorn.Config(
-            create_app(cloud, site), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE_S
+            create_app(cloud, site),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=GRACE_S,
         )
         server = _Server(config, site.stream.close)
         door = stack.enter_context(_listen(settings.host, settings.port))

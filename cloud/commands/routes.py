@@ -38,7 +38,7 @@ def router(service: CommandService, db: Database, fleet: Fleet) -> APIRouter:
     @routes.get("/machines/{machine}/commands")
     async def get_commands(
         machine: str,
-        cursor: Annotated[str | None, Query(max_length=120)] = None,
+        cursor: Annotated[str | None, Query(max_length=120, pattern=r"^[a-z0-9_]+$")] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> CommandPage:
         """What was asked of a machine, newest first."""

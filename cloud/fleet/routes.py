@@ -22,6 +22,8 @@ from cloud.fleet.service import FleetService
 from cloud.fleet.states import MachineState
 from cloud.storage.unit_of_work import Database
 
+Cursor = Annotated[str, Query(max_length=63, pattern=r"^[a-z0-9-]*$", description="`next` of the page before")]
+
 
 def router(service: FleetService, db: Database) -> APIRouter:
     """The routes."""
@@ -46,7 +48,7 @@ def router(service: FleetService, db: Database) -> APIRouter:
         hall: Annotated[str, Query(max_length=64)] = "",
         kind: Annotated[str, Query(max_length=40)] = "",
         state: MachineState | None = None,
-        cursor: Annotated[str, Query(max_length=64, description="`next` of the page before")] = "",
+        cursor: Cursor = "",
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> MachinePage:
         """Machines in order of their ids."""

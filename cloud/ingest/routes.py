@@ -18,6 +18,15 @@ from cloud.storage.unit_of_work import Database
 
 CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 BIGGEST = 2**63 - 1
+# The pattern is only described here: our own words are clearer than the framework's.
+Cursor = Annotated[
+    str,
+    Query(
+        max_length=40,
+        description="`next` of the page before",
+        json_schema_extra={"pattern": f"^({CURSOR.pattern})?$"},
+    ),
+]
 
 
 class EventView(BaseModel):
@@ -95,7 +104,7 @@ def router(db: Database, check_machine: Callable[[str], object]) -> APIRouter:
     @routes.get("/machines/{machine}/events")
     async def get_events(
         machine: str,
-        cursor: Annotated[str, Query(max_length=40, description="`next` of the page before")] = "",
+        cursor: Cursor = "",
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> EventPage:
         """The facts of a machine, newest first."""

@@ -12,7 +12,7 @@ TAGS = frozenset({"hall", "device", "slot"})
 # Clocks run ahead a little; VictoriaMetrics drops what is days ahead in silence.
 MAX_AHEAD_MS = 10 * 60_000
 OLDEST_MS = 1_000_000_000_000  # September 2001: an earlier clock was never set
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _TAG = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -42,7 +42,7 @@ def check(samples: Iterable[Sample], now_ms: int) -> Checked:
 
 def is_name(text: str) -> bool:
     """Whether ``text`` may name a measurement or a field."""
-    return _NAME.fullmatch(text) is not None
+    return NAME.fullmatch(text) is not None
 
 
 def _storable(sample: Sample) -> bool:

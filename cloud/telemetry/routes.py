@@ -1,19 +1,23 @@
 """``GET /machines/{m}/telemetry``."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
 
 from cloud.core.clock import Clock, from_ms, to_ms
 from cloud.core.errors import Invalid, Unavailable
 from cloud.telemetry import port
-from cloud.telemetry.limits import MEASUREMENT, is_name
+from cloud.telemetry.limits import MEASUREMENT, NAME, is_name
 from cloud.telemetry.port import Aggregate, Retryable, TelemetryStore
 
 MAX_POINTS = 5_000
+# Times outside are slips of the pen, and near the ends of the calendar no window could be cut.
+FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+# The pattern is only described here: our own words are clearer than the framework's.
+Metric = Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME.pattern}$"})]
 
 
 class Point(BaseModel):
@@ -46,7 +50,7 @@ def router(store: TelemetryStore, clock: Clock, check_machine: Callable[[str], o
     @routes.get("/machines/{machine}/telemetry")
     async def get_telemetry(
         machine: str,
-        metric: Annotated[list[str], Query(min_length=1, max_length=20, description="names, repeated")],
+        metric: Annotated[list[Metric], Query(min_length=1, max_length=20, description="names, repeated")],
         from_: Annotated[AwareDatetime | None, Query(alias="from", description="default: an hour before `to`")] = None,
         to: Annotated[AwareDatetime | None, Query(description="default: now")] = None,
         every: Annotated[float, Query(ge=1, le=86_400, description="length of a bucket in seconds")] = 60,
@@ -54,8 +58,8 @@ def router(store: TelemetryStore, clock: Clock, check_machine: Callable[[str], o
     ) -> TelemetryView:
         """Metrics of a machine in buckets [t, t + every), labelled by their start; empty ones are left out."""
         check_machine(machine)
-        end = to if to is not None else clock.now()
-        start = from_ if from_ is not None else end - timedelta(hours=1)
+        end = clock.now() if to is None else _possible("to", to)
+        start = end - timedelta(hours=1) if from_ is None else _possible("from", from_)
         query = _query(machine, metric, start, end, every, aggregate)
         try:
             found = await store.query(query)
@@ -79,6 +83,12 @@ def _query(
     if not 0 < end_ms - start_ms <= MAX_POINTS * step_ms:
         raise Invalid(f"from, to, every: expected from before to and at most {MAX_POINTS} buckets")
     return port.Query(MEASUREMENT, metrics, start_ms, end_ms, step_ms, aggregate, {"device": machine})
+
+
+def _possible(name: str, at: datetime) -> datetime:
+    if not FIRST <= at < LAST:
+        raise Invalid(f"{name}: expected a time between {FIRST.year} and {LAST.year}, got the year {at.year}")
+    return at
 
 
 def _view(series: port.Series) -> SeriesView:

@@ -130,7 +130,8 @@ def test_the_description_is_valid_and_names_the_form_of_errors() -> None:
     validate(document)
     assert "/api/v1/machines/{machine}/commands" in document["paths"]
     answers = document["paths"]["/api/v1/halls/{hall}"]["get"]["responses"]
-    assert MEDIA_TYPE in answers["default"]["content"]
+    assert set(answers) == {"200", "400", "401", "404", "422", "503"}
+    assert MEDIA_TYPE in answers["404"]["content"]
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
