@@ -53,7 +53,8 @@ def demo_hall(**changes: str) -> str:
 
 def test_every_packaged_profile_loads() -> None:
     catalog = load_catalog()
-    assert set(catalog.peripherals) == {
+    # At least these: a new device is a new file, and no list to edit.
+    assert set(catalog.peripherals) >= {
         *("sdt-sam-v", "epson-compatible-80", "hdp-evaluator", "hdp-display", "hdp-caller"),
         *("creator-crt-571", "star-tcp300", "grow-gm65", "zfm-fingerprint"),
     }
