@@ -2,9 +2,10 @@
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -16,20 +17,31 @@ from device_profiles.messages.topics import Topic, Up, parse
 MACHINES = ("counter-1", "counter-2", "counter-3", "counter-4", "counter-5", "counter-6")
 
 
-def messages(count: int, *, first: int = 1) -> Iterator[tuple[str, bytes]]:
-    """``count`` facts of six machines in turn: displays that go offline and come back, 300 bytes each."""
+def plain(count: int) -> Iterator[tuple[str, bytes]]:
+    """Facts that nobody reacts to: what taking in costs by itself."""
+    return _messages(count, lambda number: ("signage.shown", {"ticket": f"A{number % 1000:03d}", "counter": 1}))
+
+
+def faults(count: int) -> Iterator[tuple[str, bytes]]:
+    """Displays that go offline and come back: each fact opens or closes an alert, the most work a fact can make."""
+    return _messages(count, _display_state)
+
+
+def _display_state(number: int) -> tuple[str, dict[str, Any]]:
+    if number % 2:
+        fault = FaultBody(code="device_offline", action="maintenance")
+        state = StatusChanged(field="device", value="offline", fault=fault)
+    else:
+        state = StatusChanged(field="device", value="online", previous="offline")
+    return f"signage.device_{state.value}", state.model_dump(mode="json")
+
+
+def _messages(count: int, fact_of: Callable[[int], tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, bytes]]:
     at = datetime.now(UTC)
-    states = (
-        StatusChanged(field="device", value="offline", fault=FaultBody(code="device_offline", action="maintenance")),
-        StatusChanged(field="device", value="online", previous="offline"),
-    )
     for index in range(count):
-        machine, number = MACHINES[index % len(MACHINES)], first + index // len(MACHINES)
-        state = states[number % 2]
-        fact = envelope(
-            machine, "display", f"signage.device_{state.value}", state.model_dump(mode="json"),
-            at=at, epoch=1, sequence=number,
-        )  # fmt: skip
+        machine, number = MACHINES[index % len(MACHINES)], 1 + index // len(MACHINES)
+        fact_type, data = fact_of(number)
+        fact = envelope(machine, "display", fact_type, data, at=at, epoch=1, sequence=number)
         yield str(Topic(machine, Up.EVENT, "display")), fact.to_bytes()
 
 
