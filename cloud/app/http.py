@@ -43,8 +43,8 @@ def create_app(cloud: Cloud, site: Site | None = None) -> FastAPI:
     app.router.routes.append(site.assets)
     app.include_router(_health(cloud))
     app.include_router(_metrics(cloud), dependencies=[staff])
-    app.add_middleware(ProblemPages, pages=site.pages)
     app.add_middleware(BodyRules, json_below=API)
+    app.add_middleware(ProblemPages, pages=site.pages)
     app.add_middleware(BrowserSafety)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -1,6 +1,7 @@
 """The process: opens the store, runs every job and the HTTP server in one TaskGroup, and ends cleanly on a signal."""
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -66,6 +67,8 @@ async def _serve(settings: CloudSettings, migrate: bool) -> None:
         )
         server = _Server(config, site.stream.close)
         door = stack.enter_context(_listen(settings.host, settings.port))
+        gc.collect()
+        gc.freeze()  # what the program is made of lives as long as the process: not to be looked at again and again
         with _stopping(server):
             await run(cloud, server, door)
 

@@ -32,6 +32,7 @@ FAILED_COMMITS = "hallfleet_ingest_failed_commits_total"
 @dataclass(slots=True)
 class _Batch:
     committed: asyncio.Future[None]
+    messages: int = 0
     items: list[Item] = field(default_factory=list)
 
 
@@ -63,7 +64,7 @@ class Consumer:
         self._filled = asyncio.Event()
         self._asked: dict[tuple[str, int], _Asked] = {}
         for name, text in (
-            (MESSAGES, "MQTT messages received"),
+            (MESSAGES, "MQTT messages taken in and committed"),
             (EVENTS, "Numbered facts accepted"),
             (DUPLICATES, "Numbered facts that had arrived before"),
             (QUARANTINED, "Messages and facts put into quarantine"),
@@ -73,11 +74,11 @@ class Consumer:
 
     async def receive(self, topic: str, payload: bytes) -> None:
         """Take one message in; returns when it is committed, or when the consumer ends without having done so."""
-        self._metrics.count(MESSAGES)
         if not self._batches or len(self._batches[-1].items) >= MAX_ITEMS:
             self._batches.append(_Batch(asyncio.get_running_loop().create_future()))
             self._filled.set()
         batch = self._batches[-1]
+        batch.messages += 1
         batch.items.extend(read_message(topic, payload, self._directory))
         await batch.committed
 
@@ -88,6 +89,7 @@ class Consumer:
             while self._batches:
                 self._committing = self._batches.popleft()
                 self._answer(await self._commit(self._committing.items))
+                self._metrics.count(MESSAGES, self._committing.messages)
                 self._committing.committed.set_result(None)
                 self._committing = None
             self._filled.clear()

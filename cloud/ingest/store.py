@@ -1,13 +1,14 @@
 """Tables of ingest: facts as they came, which sequences arrived, how complete each day is."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from cloud.ingest.sequences import Stream
 from cloud.storage.metadata import Big, Json, metadata
-from cloud.storage.upsert import insert, insert_missing, upsert
+from cloud.storage.upsert import insert_for, insert_missing, upsert
 
 EVENTS = sa.Table(
     "events",
@@ -43,14 +44,14 @@ LEDGER = sa.Table(
     sa.Column("quarantined", Big, nullable=False),
 )
 StreamKey = tuple[str, int]
+_OF_MACHINES = sa.select(STREAMS).where(STREAMS.c.machine.in_(sa.bindparam("machines", expanding=True)))
 
 
 def load_streams(connection: sa.Connection, machines: Sequence[str]) -> dict[StreamKey, Stream]:
     """The streams of these machines, every epoch of them."""
-    query = sa.select(STREAMS).where(STREAMS.c.machine.in_(machines))
     return {
         (row.machine, row.epoch): Stream(row.contiguous, [(first, last) for first, last in row.ahead])
-        for row in connection.execute(query)
+        for row in connection.execute(_OF_MACHINES, {"machines": list(machines)})
     }
 
 
@@ -78,11 +79,14 @@ def add_to_ledger(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) 
     """Add to the day's counts. Each (machine, epoch, day) at most once in ``rows``."""
     if not rows:
         return
-    statement = insert(connection, LEDGER)
+    connection.execute(_adding(connection.dialect.name), list(rows))
+
+
+@lru_cache(maxsize=2)
+def _adding(dialect: str) -> sa.Insert:
+    statement = insert_for(dialect, LEDGER)
     counts = {name: LEDGER.c[name] + statement.excluded[name] for name in ("received", "dropped", "quarantined")}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["machine", "epoch", "day"], set_=counts), list(rows)
-    )
+    return statement.on_conflict_do_update(index_elements=["machine", "epoch", "day"], set_=counts)
 
 
 def read_events(

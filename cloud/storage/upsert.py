@@ -1,6 +1,7 @@
 """Insert-or-update in the dialect of the connection, for one row or many."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,9 +14,12 @@ def insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgr
     """``INSERT`` with ``on_conflict_do_update`` / ``on_conflict_do_nothing`` for this connection's
     database.
     """
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table)
-    return postgresql.insert(table)
+    return insert_for(connection.dialect.name, table)
+
+
+def insert_for(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """The same by the dialect's name, for a statement that is made once and kept."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def upsert(
@@ -25,33 +29,32 @@ def upsert(
     key: Sequence[str],
     update: Sequence[str] | None = None,
 ) -> None:
-    """Insert ``rows``; where ``key`` is taken, set the columns ``update`` (default: all others) to the new
-    values.
+    """Insert ``rows``; where ``key`` is taken, set the columns ``update`` (default: all others) to the new values.
 
-    Rows with the same key are merged first, the last one wins: PostgreSQL refuses to touch a row twice in a
-    statement.
+    Rows with the same key are merged first, the last one wins: PostgreSQL refuses to touch a row twice in a statement.
     """
     last = {tuple(row[name] for name in key): row for row in rows}
     if not last:
         return
     first = next(iter(last.values()))
     names = [name for name in first if name not in key] if update is None else update
-    statement = insert(connection, table)
-    values = {name: statement.excluded[name] for name in names}
-    connection.execute(_on_conflict(statement, key, values), [dict(row) for row in last.values()])
+    statement = _statement(connection.dialect.name, table, tuple(key), tuple(names))
+    connection.execute(statement, [dict(row) for row in last.values()])
 
 
 def insert_missing(connection: sa.Connection, table: sa.Table, rows: Iterable[Row], key: Sequence[str]) -> None:
     """Insert ``rows``; those whose ``key`` is taken are left as they are."""
     values = [dict(row) for row in rows]
     if values:
-        connection.execute(insert(connection, table).on_conflict_do_nothing(index_elements=list(key)), values)
+        connection.execute(_statement(connection.dialect.name, table, tuple(key), ()), values)
 
 
-def _on_conflict(statement: Any, key: Sequence[str], values: Mapping[str, Any]) -> sa.Insert:
-    result: sa.Insert
-    if values:
-        result = statement.on_conflict_do_update(index_elements=list(key), set_=dict(values))
-    else:
-        result = statement.on_conflict_do_nothing(index_elements=list(key))
-    return result
+@lru_cache(maxsize=256)
+def _statement(dialect: str, table: sa.Table, key: tuple[str, ...], names: tuple[str, ...]) -> sa.Insert:
+    # Made once: putting a statement together takes longer than running it.
+    statement = insert_for(dialect, table)
+    if not names:
+        return statement.on_conflict_do_nothing(index_elements=list(key))
+    return statement.on_conflict_do_update(
+        index_elements=list(key), set_={name: statement.excluded[name] for name in names}
+    )
