@@ -75,3 +75,18 @@ async def test_names_are_text_whatever_they_hold(evil_house: PageHouse, visitor:
     assert "<img src=x onerror=window.ran=1>" in await (await visitor.open(f"{evil_house.url}/t/{token}")).inner_text(
         "body"
     )
+
+
+async def test_the_eyes_of_these_tests_see_what_is_wrong(house: PageHouse, visitor: Visitor) -> None:
+    page = await visitor.open(f"{house.url}/halls/{HALL}", PHONE)
+    await page.evaluate("""() => {
+      const root = document.documentElement.style;
+      root.setProperty("--ink-soft", "#9aa4ae");
+      root.setProperty("--target", "20px");
+      document.querySelector("h1 .en").textContent = "汉字";
+      document.querySelector("main").style.width = "500px";
+    }""")
+    assert await too_faint(page)
+    assert await too_small(page, 44)
+    assert await wrong_language(page) == ["汉字: in en"]
+    assert await scrolls_sideways(page)

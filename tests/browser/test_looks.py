@@ -30,3 +30,16 @@ async def test_every_page_can_be_pictured(house: PageHouse, visitor: Visitor, sc
         await page.wait_for_load_state("load")
         await page.screenshot(path=screenshots / f"{name}.png", full_page=name != "wall")
     visitor.saw_nothing_wrong()
+
+
+async def test_log_in_and_a_wrong_address_can_be_pictured(
+    house: PageHouse, visitor: Visitor, screenshots: Path
+) -> None:
+    for name, path in (("login", "/login"), ("not-found", "/halls/nowhere"), ("ticket-unknown", "/t/nothing-of-ours")):
+        page = await visitor.open(house.url + path, PHONE)
+        await page.screenshot(path=screenshots / f"{name}.png")
+    await visitor.open(f"{house.url}/crew", PHONE)
+    page = await visitor.open(f"{house.url}/halls/{HALL}")
+    await house.stop()
+    await page.locator(".offline-note p").wait_for()
+    await page.screenshot(path=screenshots / "hall-offline.png")

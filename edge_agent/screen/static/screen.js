@@ -55,12 +55,12 @@ function draw() {
   const atHome = agent !== null && !inJourney() && visit.mode === "home";
   page.home.hidden = !["how", "refused", "ticket"].includes(visit.mode) || inJourney() || agent === null;
   if (made.innerHTML !== drawn) put(made, atHome);
+  const notices = document.getElementById("notices");
+  const news = agent === null ? [] : views.notices(agent);
+  if (notices.textContent !== news.map((each) => each.textContent).join("")) notices.replaceChildren(...news);
   if (agent === null) return;
   const name = document.getElementById("name");
   name.replaceChildren(...views.both([agent.name.zh, agent.name.en]));
-  const notices = document.getElementById("notices");
-  const news = views.notices(agent);
-  if (notices.textContent !== news.map((each) => each.textContent).join("")) notices.replaceChildren(...news);
 }
 
 function put(made, atHome) {
