@@ -127,8 +127,6 @@ def _read_facts(topic: str, payload: bytes, place: Topic, known: KnownMachine) -
         envelopes = read_envelopes(payload)
     except MessageError as error:
         return list(_salvage(topic, payload, place, known, str(error)))
-    if not envelopes:
-        return [Refused(topic, payload, "batch: expected at least one fact, got none")]
     return [_arrived(topic, payload, place, known, envelope) for envelope in envelopes]
 
 

@@ -15,7 +15,8 @@ from cloud.twins.service import Desired, TwinService, desired_of
 ETAG = re.compile(r'"([0-9]{1,18})"')
 # The pattern is only described here: our own words are clearer than the framework's.
 IfMatch = Annotated[
-    str, Header(description='ETag of GET, such as "3"; needed', json_schema_extra={"pattern": f"^{ETAG.pattern}$"})
+    str | None,
+    Header(description='ETag of GET, such as "3"; needed', json_schema_extra={"pattern": f"^{ETAG.pattern}$"}),
 ]
 
 
@@ -35,7 +36,7 @@ def router(service: TwinService, db: Database, check_machine: Callable[[str], ob
         machine: str,
         patch: Annotated[dict[str, Any], Body(description="JSON merge patch (RFC 7396)")],
         response: Response,
-        if_match: IfMatch = "",
+        if_match: IfMatch = None,
     ) -> TwinSide:
         """Change what is wanted, unless somebody else did meanwhile (412)."""
         check_machine(machine)
@@ -61,7 +62,7 @@ def _side(desired: Desired, response: Response) -> TwinSide:
     return TwinSide(machine=desired.machine, version=desired.version, values=dict(desired.values))
 
 
-def _version(if_match: str) -> int:
+def _version(if_match: str | None) -> int:
     if not if_match:
         raise PreconditionRequired("If-Match: expected the ETag of GET .../desired, got none")
     found = ETAG.fullmatch(if_match)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,6 @@ from tests.builders.facts import Sender
 from tests.cloud.house import House, eventually, machine, next_message, open_house
 from tests.conftest import require
 from tests.servers import mosquitto as mosquitto_server
-
-
-@pytest.fixture(params=["embedded", pytest.param("mosquitto", marks=pytest.mark.mosquitto)])
-def broker_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A broker of this test's own, once of each kind."""
-    if request.param == "embedded":
-        yield request.getfixturevalue("embedded_broker").url
-    else:
-        require("mosquitto")
-        with mosquitto_server.serve() as broker:
-            yield broker.url
 
 
 def down(machine_id: str, verb: Down, slot: str = "agent") -> str:

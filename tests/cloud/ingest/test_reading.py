@@ -54,7 +54,7 @@ def test_what_a_machine_may_say(message: tuple[str, bytes]) -> None:
         ((KIOSK.topic(Up.EVENT, "cellar"), b"{}"), "no slot 'cellar'"),
         ((KIOSK.topic(Up.EVENT), b"not json"), "Envelope"),
         ((KIOSK.topic(Up.EVENT), b""), "Envelope"),
-        ((KIOSK.topic(Up.EVENT), b"[]"), "at least one fact"),
+        ((KIOSK.topic(Up.EVENT), b"[]"), "at least 1 item"),
         ((KIOSK.topic(Up.PRESENCE), b'{"state": "asleep"}'), "Presence"),
         ((KIOSK.topic(Up.PRESENCE, "printer"), KIOSK.presence()[1]), "belongs to slot 'agent'"),
         ((KIOSK.topic(Up.EVENT), Sender("kiosk-2").event("ticket.issued")[1]), "expected machine kiosk-1"),
