@@ -9,6 +9,7 @@ from pathlib import Path
 
 from device_profiles.catalog import Catalog, load_catalog
 from device_profiles.schema.machine import MachineProfile, Slot
+from simulators.arrivals import LOAD
 from simulators.control import control_app
 from simulators.departments import departments_app
 from simulators.errors import SimulatorError
@@ -76,7 +77,14 @@ async def _run_hall(options: argparse.Namespace, catalog: Catalog, stop: asyncio
     hall = SimulatedHall(
         catalog,
         HallOptions(
-            options.hall, Path(options.dir), options.control_port, options.seed, options.speed, screens, options.paused
+            options.hall,
+            Path(options.dir),
+            options.control_port,
+            options.seed,
+            options.speed,
+            screens,
+            options.paused,
+            options.load,
         ),
     )
     ports = sum(len(machine.ports) for machine in hall.machines.values())
@@ -106,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     hall.add_argument("--hall", default="demo-hall", help="id of a hall profile")
     hall.add_argument("--dir", required=True, help="peripherals appear as DIR/MACHINE/SLOT")
     hall.add_argument("--screens", help="JSON file {machine: port of its screen}")
+    hall.add_argument("--load", type=_positive, default=LOAD, help="arrivals against what the counters can serve")
     hall.add_argument("--paused", action="store_true", help="nobody acts until the control API says so")
     departments = kinds.add_parser("departments", help="sandbox back offices over HTTP")
     departments.set_defaults(run=_run_departments)

@@ -15,7 +15,7 @@ PATIENCE_S = (2400, 7200)
 async def come(room: Room, group: asyncio.TaskGroup) -> None:
     """Let people in, without end; each lives in a task of ``group``."""
     passed = 0.0
-    for arrival in arrivals(room.hall, room.seed):
+    for arrival in arrivals(room.hall, room.seed, room.load):
         await room.tempo.spend(max(0.0, arrival.at_s - passed))
         passed = max(passed, arrival.at_s)
         person = _somebody(room, arrival)

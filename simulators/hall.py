@@ -6,6 +6,7 @@ from pathlib import Path
 
 from device_profiles.catalog import Catalog
 from device_profiles.schema.hall import HallProfile
+from simulators.arrivals import LOAD
 from simulators.attendant import walk_rounds
 from simulators.citizens import come
 from simulators.clerks import work
@@ -33,6 +34,7 @@ class HallOptions:
     speed: float = 1.0
     screens: Path | None = None
     paused: bool = False
+    load: float = LOAD
 
 
 class SimulatedHall:
@@ -52,7 +54,15 @@ class SimulatedHall:
             for machine in self.machines.values():
                 machine.plug()
             async with Screens(self._ports) as screens:
-                room = Room(self.profile, self.machines, self.people, screens, self.tempo, self._options.seed)
+                room = Room(
+                    self.profile,
+                    self.machines,
+                    self.people,
+                    screens,
+                    self.tempo,
+                    self._options.seed,
+                    self._options.load,
+                )
                 await self._live(room, stop, ready)
         finally:
             for machine in self.machines.values():

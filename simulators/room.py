@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from device_profiles.schema.hall import HallProfile
+from simulators.arrivals import LOAD
 from simulators.errors import SimulatorError
 from simulators.machine import SimulatedMachine
 from simulators.people import People
@@ -24,6 +25,7 @@ class Room:
     screens: Screens
     tempo: Tempo
     seed: int
+    load: float = LOAD
     waiting: dict[str, str] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     inside: set[str] = field(default_factory=set)

@@ -14,6 +14,7 @@ from simulators.demo.plan import BROKER, CLOUD, DEPARTMENTS, HALL, Plan, write_f
 from simulators.demo.processes import Supervisor
 
 READY_LIMIT_S = 60.0
+DEMO_LOAD = 1.15  # a busy day: queues grow, so that there is something to see and to propose
 _POLL_S = 0.1
 Ready = Callable[[], Awaitable[bool]]
 
@@ -61,7 +62,7 @@ class RunningHall:
         await start(
             HALL, "simulate", "hall", "--hall", plan.hall.id, "--dir", str(folder / "dev"),
             "--control-port", str(plan.control_port), "--screens", str(folder / "screens.json"),
-            "--seed", str(plan.seed), "--speed", str(plan.speed),
+            "--seed", str(plan.seed), "--speed", str(plan.speed), "--load", str(DEMO_LOAD),
             *(["--paused"] if plan.people_paused else []),
         )  # fmt: skip
         await start(CLOUD, "cloud", "serve", "--config", str(folder / "cloud.toml"))
