@@ -28,6 +28,8 @@ class FleetService:
     def note_presence(self, tx: Tx, fact: Fact) -> None:
         """``machine.announced``: keep it, and publish ``machine.online`` or ``machine.offline`` when it changed.
 
+        A higher epoch is a new disk: ``machine.replaced`` says that what the machine remembered is gone.
+
         The word of an agent that has been replaced by a newer one (its last will came late) is ignored.
         """
         presence = Presence.model_validate(fact.data, extra="ignore")
@@ -45,6 +47,8 @@ class FleetService:
             "changed_ms": now_ms if changed or known is None else known.changed_ms,
         }
         store.save_presence(tx.conn, row)
+        if known is not None and presence.epoch > known.epoch:
+            tx.publish(replace(fact, type="machine.replaced", data={"epoch": presence.epoch}))
         if changed:
             tx.publish(replace(fact, type=f"machine.{presence.state}", data={"epoch": presence.epoch}))
 

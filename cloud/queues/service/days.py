@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from cloud.core.clock import Clock
+from cloud.core.facts import Fact
 from cloud.queues.model import Counter, CounterState, HallPlan
 from cloud.queues.service.announcements import Announcer
 from cloud.queues.service.leases import NumberLeases
@@ -42,6 +43,12 @@ class HallDays:
     def roll(self, tx: Tx) -> list[str]:
         """Start the new day of every hall whose date has changed; returns their ids."""
         return [hall for hall, plan in self._plans.items() if self._roll(tx, hall, plan)]
+
+    def on_replaced(self, tx: Tx, fact: Fact) -> None:
+        """``machine.replaced``: a number must not be printed twice on one day, so the machine gets others."""
+        for hall, plan in self._plans.items():
+            if fact.machine in plan.screens:
+                self._numbers.replace(tx, plan, fact.machine, counters.day_of(tx.conn, hall))
 
     def _roll(self, tx: Tx, hall: str, plan: HallPlan) -> bool:
         today = self._clock.now().astimezone(ZoneInfo(plan.profile.timezone)).date().isoformat()

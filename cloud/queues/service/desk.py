@@ -42,6 +42,7 @@ class QueueService:
         """React to what machines report."""
         bus.on("ticket.issued", self.tickets.take_issued)
         bus.on("caller.key_pressed", self._reports.on_key)
+        bus.on("machine.replaced", self.days.on_replaced)
         bus.on("evaluator.rated", self._reports.on_rated)
 
     def ticket(self, conn: Connection, ticket_id: str) -> Ticket:

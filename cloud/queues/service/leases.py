@@ -15,6 +15,8 @@ BLOCK = 10
 REFILL_BELOW = 5
 STAFF = ""
 """The lease holder for tickets that staff issue."""
+RETIRED = "-"
+"""The lease holder of numbers that a machine may have handed out before it lost its memory; no machine id."""
 
 
 class NumberLeases:
@@ -35,6 +37,11 @@ class NumberLeases:
         )
         patch = wanted.model_dump(mode="json", include={"day", "services", "items"})
         self._desired.set_desired(tx, machine, patch)
+
+    def replace(self, tx: Tx, plan: HallPlan, machine: str, day: str) -> None:
+        """The machine has forgotten which numbers it handed out: lease it others."""
+        leases.retire(tx.conn, plan.profile.id, day, machine, RETIRED)
+        self.announce(tx, plan, machine, day)
 
     def refill(self, tx: Tx, plan: HallPlan, machine: str, service: str, day: str) -> bool:
         """Lease another block of one service when the machine runs short; True when its twin changed."""

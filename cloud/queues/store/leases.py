@@ -16,6 +16,12 @@ def blocks(conn: sa.Connection, hall: str, day: str, service: str, machine: str 
     return [(row[0], row[1]) for row in conn.execute(query.order_by(number_leases.c.first))]
 
 
+def retire(conn: sa.Connection, hall: str, day: str, machine: str, holder: str) -> None:
+    """Give the machine's blocks of a day to ``holder``, who hands none out: those numbers never come again."""
+    held = (number_leases.c.hall == hall) & (number_leases.c.day == day) & (number_leases.c.machine == machine)
+    conn.execute(number_leases.update().where(held).values(machine=holder))
+
+
 def add(conn: sa.Connection, hall: str, day: str, service: str, machine: str, block: Block, leased_ms: int) -> None:
     """Lease a block. The primary key refuses a block that starts where another one does."""
     conn.execute(

@@ -101,6 +101,19 @@ async def test_a_machine_that_runs_short_gets_another_block(cloud: Cloud) -> Non
     assert len((await desired(cloud, "ticket-1")).services["household"].blocks) > 1
 
 
+async def test_a_machine_with_a_new_disk_gets_numbers_that_it_cannot_have_printed(cloud: Cloud) -> None:
+    presence = {"state": "online", "agent_version": "1", "since": MORNING.isoformat().replace("+00:00", "Z")}
+    await tell(cloud, "ticket-1", "machine.announced", {**presence, "epoch": 5})
+    before = (await desired(cloud, "ticket-1")).services
+    await tell(cloud, "ticket-1", "machine.announced", {**presence, "epoch": 5})
+    assert (await desired(cloud, "ticket-1")).services == before  # the same disk keeps its numbers
+    await tell(cloud, "ticket-1", "machine.announced", {**presence, "epoch": 6})
+    after = (await desired(cloud, "ticket-1")).services
+    for service, offer in after.items():
+        assert offer.blocks
+        assert min(first for first, _ in offer.blocks) > max(last for _, last in before[service].blocks)
+
+
 async def test_a_ticket_told_twice_is_taken_once(cloud: Cloud) -> None:
     data = await hand_out(cloud, "ticket-1", "household")
     await tell(cloud, "ticket-1", "ticket.issued", data)
