@@ -5,6 +5,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 ARGS ?=
 BENCH ?= all
+# One worker per core, at most four: each starts servers of its own. WORKERS= runs the tests in one process.
+WORKERS ?= --numprocesses=auto --maxprocesses=4 --dist=worksteal
 # Names instead of pins: `make lock UPGRADE=--upgrade` takes the newest releases, plain `make lock` keeps the pins.
 UPGRADE ?=
 LOCK := $(BIN)/uv --no-config pip compile --universal --python-version 3.11 --generate-hashes --no-header \
@@ -31,7 +33,7 @@ demo-check: setup-run ## play the story at speed and check it from outside
 
 test: setup ## every test, with real servers; ARGS="-k printer"
 	scripts/install-servers
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 check: setup ## format, lint, types, import contracts, generated documents
 	$(BIN)/ruff format --check .
