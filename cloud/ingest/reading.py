@@ -25,8 +25,9 @@ ANNOUNCEMENTS: Mapping[Up, tuple[str, type[Body]]] = {
 }
 SAMPLED = "agent.sampled"
 FINISHED = "command.finished"
-# What a machine may say of itself, beside its capabilities; all other types belong to the cloud.
-_OWN = frozenset({"agent", "ticket", "session"})
+# What a machine may say of itself, beside its capabilities and ``agent.*``. Whole types: a machine issues tickets, but
+# only the cloud calls them.
+_OWN = frozenset({"ticket.issued", "session.started"})
 _ID = re.compile(r"([a-z0-9-]{1,63})/([1-9][0-9]{0,18})/([1-9][0-9]{0,18})")
 
 
@@ -99,7 +100,7 @@ def read_message(topic: str, payload: bytes, directory: Directory) -> list[Item]
             raise MessageError(f"topic: expected a machine's up topic, got {place.verb}")
         known = directory.find(place.machine)
         if known is None:
-            raise MessageError("machine: not one of the halls of this cloud")
+            raise MessageError(f"machine {place.machine!r}: not one of the halls of this cloud")
         if place.slot != AGENT_SLOT and place.slot not in known.capabilities:
             raise MessageError(f"topic: the machine has no slot {place.slot!r}")
         if place.verb in ANNOUNCEMENTS:
@@ -161,7 +162,7 @@ def _refusal(place: Topic, known: KnownMachine, envelope: Envelope) -> str | Non
         return f"type: {envelope.type} does not belong to {place.verb}"
     if envelope.type == FINISHED or subject == capability:
         return None
-    if subject in _OWN and slot not in known.capabilities.keys() - {"screen"}:
+    if (subject == AGENT_SLOT or envelope.type in _OWN) and slot not in known.capabilities.keys() - {"screen"}:
         return None
     known_subject = "another slot's" if subject in CAPABILITIES else "not a machine's"
     return f"type: {envelope.type} on slot {slot!r} is {known_subject}"
@@ -178,15 +179,15 @@ def _unlike(shape: type[Body], envelope: Envelope) -> str | None:
 
 def _salvage(topic: str, payload: bytes, place: Topic, known: KnownMachine, problem: str) -> Iterator[Item]:
     """Find the numbers in a message that did not parse, so that the machine need not send it for ever."""
-    numbered = False
-    nameless = False
+    alone = not payload.lstrip().startswith(b"[")
+    numbered = nameless = False
     for item in _items(payload):
         found = _ID.fullmatch(str(item.get("id"))) if isinstance(item, dict) else None
         if found is None or found[1] != place.machine or max(int(found[2]), int(found[3])) > MAX_SEQUENCE:
             nameless = True
             continue
         numbered = True
-        yield _salvaged(topic, json.dumps(item).encode(), place, known, found)
+        yield _salvaged(topic, payload if alone else json.dumps(item).encode(), place, known, found)
     if nameless or not numbered:
         # Once for all of them: a batch of thirty thousand nothings must not fill the quarantine.
         yield Refused(topic, payload, problem)
