@@ -14,13 +14,14 @@ from simulators.demo.plan import Plan, make_plan
 from simulators.demo.run import new_run
 from tests.servers import chromium
 
-WIDTHS = {"manager": (1600, 1300), "crew": (412, 900), "ticket": (412, 860), "screen": (1280, 1024)}
+RUSH, RUSH_FOR, DISPATCH_S = 8, "social-insurance", 3.0  # enough to make a proposal
+WIDTHS = {"manager": (1600, 1560), "crew": (412, 900), "ticket": (412, 860), "screen": (1280, 1024)}
 
 
 async def main(folder: Path, seconds: float) -> None:
     """Let the people of the demo hall live for ``seconds``, then take one picture per kind of user."""
     with tempfile.TemporaryDirectory() as data:
-        plan = make_plan(Path(data), hall_id="demo-hall", port=0, seed=3, speed=20.0, dispatch_interval_s=5.0)
+        plan = make_plan(Path(data), hall_id="demo-hall", port=0, seed=3, speed=20.0, dispatch_interval_s=DISPATCH_S)
         hall = new_run(plan)
         try:
             print(f"ready in {await hall.start():.1f} s", flush=True)
@@ -28,11 +29,12 @@ async def main(folder: Path, seconds: float) -> None:
             for machine, slot, button in (("ticket-2", "printer", "paper_out"), ("kiosk-1", "printer", "open_cover")):
                 url = f"{plan.control_url}/machines/{machine}/slots/{slot}/press/{button}"
                 (await hall.http.post(url, json={})).raise_for_status()
-            token = await _token_of_a_waiting_ticket(hall.http, plan)
+            tokens = [await _take_ticket(hall.http, plan, number) for number in range(RUSH)]
+            await asyncio.sleep(2 * DISPATCH_S)
             pages = {
                 "manager": f"{plan.cloud_url}/halls/{plan.hall.id}",
                 "crew": f"{plan.cloud_url}/crew",
-                "ticket": f"{plan.cloud_url}/t/{token}",
+                "ticket": f"{plan.cloud_url}/t/{tokens[-1]}",
                 "screen": f"{plan.screen_url('ticket-1')}/",
             }
             await _take(pages, folder)
@@ -40,9 +42,10 @@ async def main(folder: Path, seconds: float) -> None:
             await hall.stop()
 
 
-async def _token_of_a_waiting_ticket(http: httpx.AsyncClient, plan: Plan) -> str:
-    url = f"{plan.screen_url('ticket-1')}/api/tickets"
-    answer = await http.post(url, json={"service": plan.hall.services[0].id, "visit": "picture-1"}, timeout=30)
+async def _take_ticket(http: httpx.AsyncClient, plan: Plan, number: int) -> str:
+    """One more for a service whose counters are busy; returns the ticket's token."""
+    wish = {"service": RUSH_FOR, "visit": f"picture-{number}"}
+    answer = await http.post(f"{plan.screen_url('ticket-1')}/api/tickets", json=wish, timeout=30)
     return str(answer.raise_for_status().json()["token"])
 
 
