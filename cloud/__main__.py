@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cloud.core.errors import HallfleetError, Invalid
 from cloud.settings import CloudSettings, read_settings
+from device_profiles.configuration import port_argument
 
 
 def main(argv: list[str]) -> int:
@@ -36,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate.set_defaults(run=_migrate)
 
     broker = verbs.add_parser("broker", help="the embedded MQTT broker, for one machine only")
-    broker.add_argument("--port", type=int, default=1883)
+    broker.add_argument("--port", type=port_argument, default=1883)
     broker.add_argument("--host", default="127.0.0.1", help="127.0.0.1; anything else is refused")
     broker.set_defaults(run=_broker)
 
@@ -59,10 +60,11 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _migrate(options: argparse.Namespace) -> None:
     from cloud.storage import schema
-    from cloud.storage.engine import create_engine
+    from cloud.storage.engine import create_engine, must_answer
 
     engine = create_engine(read_settings(options.config).database)
-    schema.upgrade(engine)
+    with must_answer():
+        schema.upgrade(engine)
     if options.autogenerate:
         import cloud.wiring  # noqa: F401 - declares every feature's tables
 

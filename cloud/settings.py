@@ -1,12 +1,11 @@
 """The settings of the cloud process: one TOML file and ``HALLFLEET_CLOUD_*`` variables."""
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from device_profiles.configuration import Port, load_settings
+from device_profiles.configuration import BrokerUrl, HttpUrl, Port, check_files, is_loopback, load_settings
 
 
 class CloudSettings(BaseModel):
@@ -20,17 +19,35 @@ class CloudSettings(BaseModel):
     database_url: str = Field(default="", description="empty: SQLite in data_dir; or postgresql://...")
     telemetry_url: str = Field(default="", description="empty: SQLite in data_dir; or influx+http://host:port?...")
     telemetry_token: SecretStr = SecretStr("")
-    broker: str = "mqtt://127.0.0.1:1883"
+    broker: BrokerUrl = "mqtt://127.0.0.1:1883"
     broker_ca_file: Path | None = None
     broker_cert_file: Path | None = None
     broker_key_file: Path | None = None
     host: str = "127.0.0.1"
     port: Port = 8080
-    public_url: str = Field(default="", description="what QR codes lead to; empty: http://host:port")
-    departments_url: str = Field(default="", description="the back offices; empty: none")
+    public_url: HttpUrl = Field(default="", description="what QR codes lead to; empty: http://host:port")
+    departments_url: HttpUrl = Field(default="", description="the back offices; empty: none")
     staff_token: SecretStr = SecretStr("")
     dispatch_interval_s: float = Field(default=300.0, ge=1, description="how often staff moves are considered")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("halls")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("expected every hall once")
+        return value
+
+    @model_validator(mode="after")
+    def _certificates(self) -> "CloudSettings":
+        if (self.broker_cert_file is None) != (self.broker_key_file is None):
+            raise ValueError("broker_cert_file and broker_key_file: expected both or neither")
+        check_files(
+            broker_ca_file=self.broker_ca_file,
+            broker_cert_file=self.broker_cert_file,
+            broker_key_file=self.broker_key_file,
+        )
+        return self
 
     @model_validator(mode="after")
     def _outside_needs_a_token(self) -> "CloudSettings":
@@ -54,14 +71,6 @@ class CloudSettings(BaseModel):
     def public_address(self) -> str:
         """What QR codes lead to."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this computer can reach ``host``."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read_settings(file: Path | None) -> CloudSettings:

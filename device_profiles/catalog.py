@@ -156,6 +156,19 @@ class _Loader:
                 self._refer("halls", hall.id, f"machines.{index}.profile", member.profile, "machines")
             self._check_counters(hall)
 
+    def check_matches(self) -> None:
+        """No two peripherals may wait for the same device: nobody could tell which one it is."""
+        seen: dict[tuple[str, str], str] = {}
+        for profile in self.peripherals.values():
+            for usb in profile.match.usb:
+                other = seen.setdefault((usb, profile.match.identify), profile.id)
+                if other != profile.id:
+                    place = self.places["peripherals", profile.id]
+                    self.problems.append(
+                        f"{place}: match.usb: expected a device of its own, got {usb!r}, "
+                        f"which {other!r} waits for too; tell them apart with match.identify"
+                    )
+
     def _refer(self, kind: str, profile_id: str, key: str, wanted: str, target: str) -> None:
         known = [known_id for known_kind, known_id in self.places if known_kind == target]
         if wanted not in known:
@@ -180,11 +193,13 @@ def _load(extra: Path | None) -> _Loader:
     loader = _Loader()
     loader.add_folder(files("device_profiles"))
     if extra is not None:
-        if not extra.is_dir():
-            loader.problems.append(f"{extra}: expected a folder with {', '.join(SCHEMAS)}, got none")
+        if not any((extra / kind).is_dir() for kind in SCHEMAS):
+            got = "a folder without any of them" if extra.is_dir() else "none"
+            loader.problems.append(f"{extra}: expected a folder with {', '.join(SCHEMAS)}, got {got}")
         else:
             loader.add_folder(extra)
     loader.check_references()
+    loader.check_matches()
     return loader
 
 

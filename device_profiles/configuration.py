@@ -7,17 +7,95 @@ tables may also be written as JSON. Nothing is ignored: an unknown key is an err
 import json
 import os
 import tomllib
+from argparse import ArgumentTypeError
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from device_profiles.errors import ConfigurationError
 from device_profiles.problems import Problem, problems_of
 
 Settings = TypeVar("Settings", bound=BaseModel)
 Port = Annotated[int, Field(ge=1, le=65535, description="TCP port")]
+_BROKER_FORMS = "expected mqtts://host[:port] or mqtt://127.0.0.1[:port]"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this computer can reach ``host``."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_broker_url(value: str) -> str:
+    """``mqtts://host[:port]``, or ``mqtt://`` to this computer itself. Raises ValueError without the URL."""
+    parts = _split(value)
+    if parts is None or parts.scheme not in ("mqtt", "mqtts") or parts.path.strip("/"):
+        raise ValueError(_BROKER_FORMS)
+    if parts.username or parts.password:
+        raise ValueError("expected no user name in the URL: the machine id and its certificate are used")
+    if parts.scheme == "mqtt" and not is_loopback(str(parts.hostname)):
+        raise ValueError("expected mqtts:// to another host: without TLS everybody on the way could read and write")
+    return value
+
+
+def check_http_url(value: str) -> str:
+    """``http[s]://host[:port][/path]``, or nothing. Raises ValueError."""
+    parts = _split(value)
+    if value and (parts is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment):
+        raise ValueError("expected http[s]://host[:port][/path]")
+    return value
+
+
+BrokerUrl = Annotated[str, AfterValidator(check_broker_url)]
+HttpUrl = Annotated[str, AfterValidator(check_http_url)]
+
+
+def port_argument(text: str) -> int:
+    """The type of a port on a command line: 1 to 65535. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
+        raise ArgumentTypeError(f"expected a port from 1 to 65535, got {text[:40]!r}")
+    return int(text)
+
+
+def port_or_zero_argument(text: str) -> int:
+    """The same where 0 means none, or any free one. Raises ArgumentTypeError."""
+    return 0 if text == "0" else port_argument(text)
+
+
+def check_files(**files: Path | None) -> None:
+    """Raises ValueError that names the first of these keys whose file cannot be read."""
+    for key, file in files.items():
+        try:
+            if file is not None:
+                file.open("rb").close()
+        except OSError as error:
+            raise ValueError(f"{key}: expected a readable file, got {str(file)!r}: {error.strerror}") from error
+
+
+def make_folder(key: str, folder: Path) -> None:
+    """Make the folder that the setting ``key`` names. Raises ConfigurationError when this user cannot write there."""
+    wrong = f"{key}: expected a folder to write in, got {str(folder)!r}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{wrong}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"{wrong}: no permission")
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL that has a host and a port that can be; None for anything else."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.hostname and parts.port != 0 and " " not in url else None
+    except ValueError:  # a port beyond 65535, or a broken IPv6 address
+        return None
 
 
 def load_settings(

@@ -46,7 +46,9 @@ def _text(details: ErrorDetails, model: type[BaseModel]) -> str:
     message = details["msg"].removeprefix("Value error, ")
     if message.startswith("Input should "):
         message = f"expected {message.removeprefix('Input should ').removeprefix('be ')}"
-    return message if ", got " in message else f"{message}, got {_shown(details, model)}"
+    if not details["loc"] or ", got " in message:  # without a place it is about several keys together
+        return message
+    return f"{message}, got {_shown(details, model)}"
 
 
 def _shown(details: ErrorDetails, model: type[BaseModel]) -> str:

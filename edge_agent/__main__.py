@@ -85,7 +85,20 @@ async def _run_until_signal(settings: EdgeSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run_agent(settings, stop)
+    try:
+        await run_agent(settings, stop)
+    except ExceptionGroup as group:
+        refusals, others = group.split(AgentError)
+        if refusals is None or others is not None:
+            raise
+        raise _first(refusals) from group
+
+
+def _first(group: BaseExceptionGroup[AgentError]) -> AgentError:
+    found: AgentError | BaseExceptionGroup[AgentError] = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,10 +4,13 @@ import asyncio
 import fcntl
 import logging
 import os
+import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 
+from device_profiles.configuration import make_folder
 from device_profiles.messages.facts import Sample, Samples
 from device_profiles.messages.inventory import Inventory
 from edge_agent import __version__
@@ -57,7 +60,7 @@ class Agent:
         self._desired = Desired(Values(file))
         self._board = Board(self._clock)
         self._screen = ScreenSlot(self._board, self._clock)
-        parts = SlotParts(self._clock, outbox, self)
+        parts = SlotParts(self._clock, outbox, self, _boot_id())
         self._runners = {name: _runner(name, mounted, parts) for name, mounted in plan.slots.items()}
         self._executor = Executor(Journal(file), outbox, self._views(), self._desired, self._clock)
         by_capability: dict[str, SlotView] = {view.capability: view for view in self._views().values()}
@@ -223,13 +226,19 @@ async def _files(settings: EdgeSettings) -> AsyncIterator[tuple[SqliteOutbox, Du
 @contextmanager
 def _sole_owner(settings: EdgeSettings) -> Iterator[None]:
     """Two agents on one outbox would number their facts twice: the second one is refused."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_folder("data_dir", settings.data_dir)
     with (settings.data_dir / "agent.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise AgentError(f"data_dir: another agent already runs on {settings.data_dir}; stop it first") from None
         yield
+
+
+def _boot_id() -> str:
+    """The kernel's name for this boot; one of our own, which no other run shares, where it has none."""
+    file = Path("/proc/sys/kernel/random/boot_id")
+    return file.read_text().strip() if file.exists() else uuid.uuid4().hex
 
 
 def _runner(name: str, mounted: Mounted, parts: SlotParts) -> SlotRunner:

@@ -9,6 +9,7 @@ from device_profiles.errors import ConfigurationError, nearest
 from device_profiles.schema.machine import MachineProfile
 from device_profiles.schema.peripheral import PeripheralProfile
 from edge_agent.settings import EdgeSettings
+from firmware_bridge.registry import check_driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,11 @@ def plan_machine(settings: EdgeSettings) -> MachinePlan:
 
 
 def _mounted(settings: EdgeSettings, profile: MachineProfile, catalog: Catalog) -> dict[str, Mounted]:
-    return {
+    mounted = {
         name: Mounted(catalog.peripheral(slot.peripheral), Path(settings.ports[name]))
         for name, slot in profile.slots.items()
         if name in settings.ports
     }
+    for slot in mounted.values():
+        check_driver(slot.profile)
+    return mounted

@@ -59,9 +59,23 @@ class Outbox(Protocol):
         """Rises when the outbox is new, so that a lost file is a fact and not a silence."""
 
     async def append(
-        self, slot: str, fact_type: str, data: dict[str, Any], at: datetime, lane: Lane = Lane.BUSINESS
+        self,
+        slot: str,
+        fact_type: str,
+        data: dict[str, Any],
+        at: datetime,
+        lane: Lane = Lane.BUSINESS,
+        *,
+        origin: str = "",
     ) -> int:
-        """Store a row and return its sequence once it is durable. Raises OutboxFull."""
+        """Store a row and return its sequence once it is durable. Raises OutboxFull.
+
+        ``origin`` is a device's own name for the event: it is durable in the same moment as the row, so that an event
+        which the device still holds after a crash is not told twice.
+        """
+
+    async def last_origin(self, slot: str) -> str:
+        """The origin of the slot's newest row that had one; empty when none had."""
 
     async def peek(self, after: int, limit: int) -> list[Row]:
         """Up to ``limit`` rows with a sequence above ``after``, in order."""

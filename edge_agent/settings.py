@@ -1,6 +1,5 @@
 """All settings of an agent: a TOML file and ``HALLFLEET_EDGE_*`` variables."""
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -8,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from device_profiles.configuration import load_settings
+from device_profiles.configuration import BrokerUrl, check_files, load_settings
 from device_profiles.errors import MessageError
 from device_profiles.messages.topics import check_machine_id
 
@@ -22,7 +21,7 @@ class EdgeSettings(BaseModel):
 
     machine: str = Field(description="id of the machine, unique in the fleet; also its MQTT client id and user name")
     profile: str = Field(description="id of a machine profile")
-    broker: str = Field(description="mqtts://host[:port]; mqtt:// only to this machine itself")
+    broker: BrokerUrl = Field(description="mqtts://host[:port]; mqtt:// only to this machine itself")
     data_dir: Path = Field(description="outbox, journal and what the cloud wanted last")
     ca_file: Path | None = None
     cert_file: Path | None = None
@@ -45,22 +44,11 @@ class EdgeSettings(BaseModel):
         except MessageError as error:
             raise ValueError(str(error)) from None
 
-    @field_validator("broker")
-    @classmethod
-    def _broker_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.path.strip("/"):
-            raise ValueError("expected mqtts://host[:port] or mqtt://127.0.0.1[:port]")
-        if parts.username or parts.password:
-            raise ValueError("expected no user name in the URL: the machine id and its certificate are used")
-        if parts.scheme == "mqtt" and not _is_loopback(parts.hostname):
-            raise ValueError("expected mqtts:// to another host: without TLS everybody on the way could read and write")
-        return value
-
     @model_validator(mode="after")
     def _certificates(self) -> "EdgeSettings":
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file: expected both or neither")
+        check_files(ca_file=self.ca_file, cert_file=self.cert_file, key_file=self.key_file)
         return self
 
     @property
@@ -78,12 +66,3 @@ class EdgeSettings(BaseModel):
 def load(file: Path | None, environ: Mapping[str, str]) -> EdgeSettings:
     """The settings. Raises ConfigurationError with every problem."""
     return load_settings(EdgeSettings, "edge", file, environ)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

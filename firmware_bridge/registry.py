@@ -21,9 +21,7 @@ def load_driver(profile: PeripheralProfile, transport: Transport, clock: Clock =
 
     Raises ProfileError when there is no such driver or the profile's options are not the driver's.
     """
-    names = driver_names()
-    if profile.driver not in names:
-        raise ProfileError(f"{profile.id}.toml: driver: expected one of {', '.join(names)}, got {profile.driver!r}")
+    check_driver(profile)
     module = importlib.import_module(f"{drivers.__name__}.{profile.driver}")
     open_driver: OpenDriver = module.open_driver
     driver = open_driver(profile, transport, clock)
@@ -33,6 +31,13 @@ def load_driver(profile: PeripheralProfile, transport: Transport, clock: Clock =
             f"the profile says {profile.capability}"
         )
     return driver
+
+
+def check_driver(profile: PeripheralProfile) -> None:
+    """Raises ProfileError when the driver that ``profile`` names is none of ours. Loads no driver."""
+    names = driver_names()
+    if profile.driver not in names:
+        raise ProfileError(f"{profile.id}.toml: driver: expected one of {', '.join(names)}, got {profile.driver!r}")
 
 
 def driver_names() -> list[str]:

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from device_profiles.catalog import Catalog, load_catalog
+from device_profiles.configuration import port_argument, port_or_zero_argument
 from device_profiles.schema.machine import MachineProfile, Slot
+from simulators.arguments import at_least_zero, machine_id, positive
 from simulators.arrivals import LOAD
 from simulators.control import control_app
 from simulators.departments import departments_app
@@ -28,9 +30,20 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         asyncio.run(_until_signal(run, options, load_catalog(options.profiles_dir)))
     except (SimulatorError, OSError) as error:
-        print(f"hallfleet simulate: {error}", file=sys.stderr)
-        return 1
+        return _refuse(error)
+    except ExceptionGroup as group:
+        refusals, others = group.split((SimulatorError, OSError))
+        if refusals is None or others is not None:
+            raise
+        return _refuse(refusals)
     return 0
+
+
+def _refuse(error: BaseException) -> int:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    print(f"hallfleet simulate: {error}", file=sys.stderr)
+    return 1
 
 
 async def _until_signal(run: Run, options: argparse.Namespace, catalog: Catalog) -> None:
@@ -109,34 +122,27 @@ def _parser() -> argparse.ArgumentParser:
     machine = _devices(kinds.add_parser("machine", help="the peripherals of one machine"), _run_machine)
     machine.add_argument("profile", help="id of a machine profile")
     machine.add_argument("--dir", required=True, help="peripherals appear as DIR/NAME/SLOT")
-    machine.add_argument("--id", dest="name", required=True, help="id of the machine")
+    machine.add_argument("--id", dest="name", required=True, type=machine_id, help="id of the machine")
     hall = _devices(kinds.add_parser("hall", help="all machines of a hall, and its people"), _run_hall)
     hall.add_argument("--hall", default="demo-hall", help="id of a hall profile")
     hall.add_argument("--dir", required=True, help="peripherals appear as DIR/MACHINE/SLOT")
     hall.add_argument("--screens", help="JSON file {machine: port of its screen}")
-    hall.add_argument("--load", type=_positive, default=LOAD, help="arrivals against what the counters can serve")
+    hall.add_argument("--load", type=positive, default=LOAD, help="arrivals against what the counters can serve")
     hall.add_argument("--paused", action="store_true", help="nobody acts until the control API says so")
     departments = kinds.add_parser("departments", help="sandbox back offices over HTTP")
     departments.set_defaults(run=_run_departments)
-    departments.add_argument("--port", type=int, required=True)
+    departments.add_argument("--port", type=port_argument, required=True)
     departments.add_argument("--data", default=":memory:", help="file that survives a restart (default: none)")
-    departments.add_argument("--latency-ms", type=float, default=0.0)
+    departments.add_argument("--latency-ms", type=at_least_zero, default=0.0)
     return parser
 
 
 def _devices(parser: argparse.ArgumentParser, run: Run) -> argparse.ArgumentParser:
     parser.set_defaults(run=run)
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same people")
-    parser.add_argument("--speed", type=_positive, default=1.0, help="how many times faster than in life")
-    parser.add_argument("--control-port", type=int, default=0, help="port of the control API (0: none)")
+    parser.add_argument("--speed", type=positive, default=1.0, help="how many times faster than in life")
+    parser.add_argument("--control-port", type=port_or_zero_argument, default=0, help="of the control API (0: none)")
     return parser
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return value
 
 
 if __name__ == "__main__":

@@ -41,11 +41,17 @@ def tail(secret: str) -> str:
 
 
 class BackOffice:
-    """The file of the departments. Each method is one transaction; use it from one thread at a time."""
+    """The file of the departments. Each method is one transaction; use it from one thread at a time.
+
+    Raises SimulatorError when the file cannot be used.
+    """
 
     def __init__(self, file: Path | str) -> None:
-        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self._db.executescript(_TABLES)
+        try:
+            self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+            self._db.executescript(_TABLES)
+        except sqlite3.Error as error:
+            raise SimulatorError(f"{file}: expected a file for the departments' data, got: {error}") from error
 
     def close(self) -> None:
         """Close the file."""

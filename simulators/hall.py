@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_profiles.catalog import Catalog
+from device_profiles.errors import nearest
 from device_profiles.schema.hall import HallProfile
 from simulators.arrivals import LOAD
 from simulators.attendant import walk_rounds
 from simulators.citizens import come
 from simulators.clerks import work
 from simulators.control import control_app
+from simulators.errors import UnknownName
 from simulators.machine import SimulatedMachine
 from simulators.people import People
 from simulators.room import Room
@@ -47,6 +49,9 @@ class SimulatedHall:
         self.machines = build_machines(self.profile, catalog, options, self.people)
         self.tempo = Tempo(options.speed, options.paused)
         self._ports = read_screens(options.screens)
+        for machine in self._ports:
+            if machine not in self.machines:
+                raise UnknownName(f"{options.screens}: no machine {machine!r} here; {nearest(machine, self.machines)}")
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """Plug everything in, set ``ready``, let people live until ``stop`` is set; then pull all cables."""

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from simulators.errors import UnknownName
+from simulators.errors import SimulatorError, UnknownName
 from simulators.peripherals.peer import Output, Peer
 
 TICK_S = 0.2  # how often a device is told that time passes when nothing else happens
@@ -52,9 +52,13 @@ class PtyPort:
         return self._master >= 0
 
     def plug(self) -> None:
-        """Put the cable in: a new pseudo-terminal under the same link. Nothing happens when it is in already."""
+        """Put the cable in: a new pseudo-terminal under the same link. Nothing happens when it is in already.
+
+        Raises SimulatorError when the link cannot be there.
+        """
         if self.plugged:
             return
+        self._prepare_place()
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -166,9 +170,17 @@ class PtyPort:
         self._send(self.peer.advance(self._now()))
         self._ticker = self._loop().call_later(TICK_S, self._tick)
 
+    def _prepare_place(self) -> None:
+        """A file or a folder under the link's name belongs to somebody else: it is never replaced."""
+        if self.link.exists() and not self.link.is_symlink():
+            raise SimulatorError(f"{self.link}: expected nothing or an old link there, got a file or a folder")
+        try:
+            self.link.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SimulatorError(f"{self.link.parent}: expected a folder for links, got: {error.strerror}") from error
+
     def _publish(self, target: str) -> None:
         """Set the link in one step, so that nobody ever sees it missing or half made."""
-        self.link.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.link.with_name(f".{self.link.name}.{os.getpid()}")
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(target)

@@ -25,7 +25,7 @@ def read_screens(file: Path | None) -> dict[str, int]:
         ports = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SimulatorError(f"{file}: expected a JSON object of machine: port: {error}") from error
-    if not isinstance(ports, dict) or not all(isinstance(port, int) for port in ports.values()):
+    if not isinstance(ports, dict) or not all(type(port) is int and 0 < port < 65536 for port in ports.values()):
         raise SimulatorError(f"{file}: expected a JSON object of machine: port, got {ports!r}")
     return ports
 

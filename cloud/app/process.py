@@ -16,10 +16,11 @@ from cloud.core.errors import Unavailable
 from cloud.core.jobs import keep_running
 from cloud.settings import CloudSettings
 from cloud.storage import schema
-from cloud.storage.engine import sqlite_file
+from cloud.storage.engine import must_answer, sqlite_file
 from cloud.storage.tx import Tx
 from cloud.web.site import build_site
 from cloud.wiring import Cloud, build
+from device_profiles.configuration import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(settings: CloudSettings, migrate: bool) -> None:
+    make_folder("data_dir", settings.data_dir)
     cloud = build(settings)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(cloud.telemetry.close)
@@ -88,9 +90,10 @@ async def run(cloud: Cloud, server: uvicorn.Server, door: socket.socket) -> None
 
 def prepare_schema(cloud: Cloud, migrate: bool) -> None:
     """Bring an SQLite file to this version; refuse a PostgreSQL that is not, unless told to ``migrate``."""
-    if migrate or sqlite_file(cloud.settings.database) is not None:
-        schema.upgrade(cloud.db.write_engine)
-    schema.check(cloud.db.write_engine)
+    with must_answer():
+        if migrate or sqlite_file(cloud.settings.database) is not None:
+            schema.upgrade(cloud.db.write_engine)
+        schema.check(cloud.db.write_engine)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -14,7 +14,7 @@ from pathlib import Path
 from iotcore import Broker
 from iotcore.iotcore import IotCoreBroker
 
-from cloud.core.errors import Invalid
+from cloud.core.errors import Invalid, Unavailable
 
 LOOPBACK = "127.0.0.1"
 PARENT_POLL_S = 0.5
@@ -79,7 +79,10 @@ def run_forever(port: int, host: str = LOOPBACK) -> None:
         file.write(configuration(port, host))
         file.flush()
         broker = IotCoreBroker(config_path=file.name)
-        broker.check_ports()
+        try:
+            broker.check_ports()
+        except OSError as error:
+            raise Unavailable(f"embedded broker: {error}; is another broker running?") from error
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     broker.run_forever()
 

@@ -22,6 +22,7 @@ from gmqtt.storage import PersistentStorage
 
 from cloud.core.errors import Invalid, Unavailable
 from cloud.core.ids import new_id
+from device_profiles.configuration import check_broker_url
 from device_profiles.messages.presence import CloudPresence
 from device_profiles.messages.topics import CLOUD_PRESENCE, ingest_filter
 
@@ -34,7 +35,6 @@ CONNECT_WITHIN_S = 10.0
 BACKOFF_S = (0.2, 5.0)
 WINDOW = 16  # unacknowledged messages from us; Mosquitto takes 20 by default
 NO_RECONNECT = -2  # below gmqtt's -1 (for ever): a new client is ours to make
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 # gmqtt logs raw packets when they are malformed; what matters of its connection is logged here.
 _SILENT = logging.getLogger("hallfleet.gmqtt")
@@ -53,11 +53,10 @@ class BrokerAddress:
     key_file: Path | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise Invalid(f"broker: expected mqtt://host:port or mqtts://host:port, got {parts.scheme}://...")
-        if parts.scheme == "mqtt" and parts.hostname not in LOOPBACK:
-            raise Invalid(f"broker: plain mqtt:// is for loopback only, got host {parts.hostname}; use mqtts://")
+        try:
+            check_broker_url(self.url)
+        except ValueError as error:
+            raise Invalid(f"broker: {error}") from error
 
     @property
     def host(self) -> str:

@@ -2,13 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
-from cloud.core.errors import Invalid
+from cloud.core.errors import Invalid, Unavailable
 
 # An escaped NUL, not an escaped backslash with u0000 behind it.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -76,8 +78,22 @@ def _shown(url: str) -> str:
     return repr(f"{scheme}://...") if found and scheme.isidentifier() else "something without a scheme"
 
 
+@contextmanager
+def must_answer() -> Iterator[None]:
+    """At a start: a database that cannot be used becomes one clear line. Raises Unavailable."""
+    try:
+        yield
+    except sa.exc.DatabaseError as error:
+        reason = str(error.orig).partition("\n")[0]
+        raise Unavailable(f"database_url: expected a database that answers, got: {reason}") from error
+
+
 def _sqlite(url: URL, read_only: bool, readers: int) -> sa.Engine:
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(str(url.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Invalid(f"database_url: expected a folder to write in, got {folder}: {error.strerror}") from error
     engine = sa.create_engine(
         url,
         poolclass=sa.QueuePool,

@@ -19,6 +19,7 @@ class MemoryOutbox:
         self._last = 0
         self._acked = 0
         self._sizes: dict[int, int] = {}
+        self._origins: dict[str, str] = {}
         self._used = 0
         self._grew = asyncio.Condition()
 
@@ -27,13 +28,25 @@ class MemoryOutbox:
         return self._epoch
 
     async def append(
-        self, slot: str, fact_type: str, data: dict[str, Any], at: datetime, lane: Lane = Lane.BUSINESS
+        self,
+        slot: str,
+        fact_type: str,
+        data: dict[str, Any],
+        at: datetime,
+        lane: Lane = Lane.BUSINESS,
+        *,
+        origin: str = "",
     ) -> int:
         self._make_room(size_of(encode(data)), at)
         sequence = self._insert(slot, fact_type, data, at, lane)
+        if origin:
+            self._origins[slot] = origin
         async with self._grew:
             self._grew.notify_all()
         return sequence
+
+    async def last_origin(self, slot: str) -> str:
+        return self._origins.get(slot, "")
 
     async def peek(self, after: int, limit: int) -> list[Row]:
         return [row for row in self.rows if row.sequence > after][:limit]

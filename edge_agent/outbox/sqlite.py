@@ -19,6 +19,7 @@ from edge_agent.storage.file import DurableFile, free_bytes
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO meta VALUES ('epoch', 0), ('last', 0), ('acked', 0), ('business_bytes', 0), ('room', 0);
+CREATE TABLE IF NOT EXISTS origin (slot TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS row (
     sequence INTEGER PRIMARY KEY,
     telemetry INTEGER NOT NULL,
@@ -62,14 +63,28 @@ class SqliteOutbox:
         await self._file.close()
 
     async def append(
-        self, slot: str, fact_type: str, data: dict[str, Any], at: datetime, lane: Lane = Lane.BUSINESS
+        self,
+        slot: str,
+        fact_type: str,
+        data: dict[str, Any],
+        at: datetime,
+        lane: Lane = Lane.BUSINESS,
+        *,
+        origin: str = "",
     ) -> int:
         text = encode(data)
-        sequence = await self._file.run(lambda connection: _append(connection, slot, fact_type, text, at, lane))
+        sequence = await self._file.run(lambda connection: _append(connection, slot, fact_type, text, at, lane, origin))
         async with self._grew:
             self._last = max(self._last, sequence)
             self._grew.notify_all()
         return sequence
+
+    async def last_origin(self, slot: str) -> str:
+        def read(connection: sqlite3.Connection) -> str:
+            row = connection.execute("SELECT name FROM origin WHERE slot = ?", (slot,)).fetchone()
+            return "" if row is None else str(row[0])
+
+        return await self._file.run(read)
 
     async def peek(self, after: int, limit: int) -> list[Row]:
         statement = f"SELECT {_COLUMNS} FROM row WHERE sequence > ? ORDER BY sequence LIMIT ?"
@@ -124,11 +139,14 @@ def _begin(connection: sqlite3.Connection, next_epoch: int) -> tuple[int, int]:
     return _meta(connection, "epoch"), _meta(connection, "last")
 
 
-def _append(connection: sqlite3.Connection, slot: str, fact_type: str, text: str, at: datetime, lane: Lane) -> int:
+def _append(
+    connection: sqlite3.Connection, slot: str, fact_type: str, text: str, at: datetime, lane: Lane, origin: str
+) -> int:
     size = size_of(text)
     _make_room(connection, size, at)
-    sequence = _insert(connection, slot, fact_type, text, at, lane)
-    return sequence
+    if origin:
+        connection.execute("INSERT OR REPLACE INTO origin VALUES (?, ?)", (slot, origin))
+    return _insert(connection, slot, fact_type, text, at, lane)
 
 
 def _insert(connection: sqlite3.Connection, slot: str, fact_type: str, text: str, at: datetime, lane: Lane) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from device_profiles.capabilities import CAPABILITIES
-from device_profiles.capabilities.model import DeviceState, Event, Identity, Shape, Status
+from device_profiles.capabilities.model import DeviceState, Event, Identity, Nothing, Shape, Status
 from device_profiles.schema.peripheral import PeripheralProfile
 from edge_agent.errors import OutboxFull, SlotNotReady
 from edge_agent.ports import Clock, Outbox
@@ -41,11 +41,14 @@ class SlotListener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SlotParts:
-    """What every slot of a machine shares."""
+    """What every slot of a machine shares. ``boot`` names this run of the machine's kernel: drivers tell events apart
+    by a clock that begins again with it.
+    """
 
     clock: Clock
     outbox: Outbox
     listener: SlotListener
+    boot: str = ""
 
 
 class SlotRunner:
@@ -70,7 +73,6 @@ class SlotRunner:
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
         self._lost = False
-        self._last_event: Event | None = None
         self._settled = asyncio.Event()
 
     @property
@@ -152,12 +154,17 @@ class SlotRunner:
             self._backoff.reset()
             await self._publish(status)
             self._settled.set()
-            if self._last_event is not None:  # its confirmation may have been lost with the line: not twice
-                await driver.confirm(self._last_event)
+            await self._confirm_last(driver)
             await self._poll(driver)
         finally:
             self._driver = None
             await driver.close()
+
+    async def _confirm_last(self, driver: Driver) -> None:
+        """The confirmation of the last event may have been lost with the line, or with the agent: not twice."""
+        boot, _, device = (await self._parts.outbox.last_origin(self.name)).partition(" ")
+        if device and boot == self._parts.boot:
+            await driver.confirm(Event(device, Nothing()))
 
     async def _poll(self, driver: Driver) -> None:
         """Until the device is lost: then the driver's error leaves from here."""
@@ -215,11 +222,11 @@ class SlotRunner:
     async def _publish_event(self, driver: Driver, event: Event) -> None:
         fact_type, data = event_fact(self._capability, event)
         try:
-            await self._parts.outbox.append(self.name, fact_type, data, self._now())
+            origin = f"{self._parts.boot} {event.device}"
+            await self._parts.outbox.append(self.name, fact_type, data, self._now(), origin=origin)
         except OutboxFull as error:
             _log.error("slot %s: %s was not confirmed to the device: %s", self.name, fact_type, error)
             return
-        self._last_event = event
         async with self._turn:
             await driver.confirm(event)
 

@@ -9,11 +9,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from device_profiles.configuration import make_folder, port_or_zero_argument
+from device_profiles.errors import ConfigurationError
+from simulators.arguments import positive
 from simulators.demo.plan import Plan, make_plan
 from simulators.demo.processes import ProcessEnded
 from simulators.demo.run import NotReady, RunningHall, new_run
 from simulators.demo.story.report import Step, as_json, print_step, print_summary
 from simulators.demo.story.tell import tell
+from simulators.errors import SimulatorError
+from simulators.serving import listen
 
 CHECK_SPEED = 20.0
 CUT_MACHINE = "ticket-2"
@@ -22,18 +27,19 @@ CUT_MACHINE = "ticket-2"
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
+    _check(options)
     folder = Path(options.data) if options.data else Path(tempfile.mkdtemp(prefix="hallfleet-"))
-    plan = make_plan(
-        folder.resolve(),
-        hall_id=options.scenario,
-        port=options.port,
-        seed=options.seed,
-        speed=CHECK_SPEED if options.check else options.speed,
-        dispatch_interval_s=1.0 if options.check else 10.0,
-        people_paused=options.check,
-    )
     try:
-        return asyncio.run(_check(plan, options.json) if options.check else _demo(plan))
+        plan = make_plan(
+            folder.resolve(),
+            hall_id=options.scenario,
+            port=options.port,
+            seed=options.seed,
+            speed=CHECK_SPEED if options.check else options.speed,
+            dispatch_interval_s=1.0 if options.check else 10.0,
+            people_paused=options.check,
+        )
+        return asyncio.run(_tell_story(plan, options.json) if options.check else _demo(plan))
     except (NotReady, ProcessEnded) as error:
         print(f"hallfleet demo: {error}", file=sys.stderr)
         return 1
@@ -42,12 +48,28 @@ def main(arguments: list[str]) -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Before anything starts: a child would tell it ten seconds later, and a missing folder at the end of the story."""
+    try:
+        listen(options.port).close()
+    except SimulatorError as error:
+        raise ConfigurationError(f"--{error}") from error
+    if options.data:
+        make_folder("--data", Path(options.data))
+    if options.json:
+        make_folder("--json", Path(options.json).parent)
+        if Path(options.json).is_dir():
+            raise ConfigurationError(f"--json: expected a file, got the folder {options.json!r}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hallfleet demo", description=__doc__)
     parser.add_argument("--scenario", default="demo-hall", help="id of a hall profile")
     parser.add_argument("--seed", type=int, default=1, help="the day of citizens is the same for the same seed")
-    parser.add_argument("--speed", type=float, default=20.0, help="how many times faster than real people live")
-    parser.add_argument("--port", type=int, default=8080, help="port of the cloud's pages (0: any free one)")
+    parser.add_argument("--speed", type=positive, default=20.0, help="how many times faster than real people live")
+    parser.add_argument(
+        "--port", type=port_or_zero_argument, default=8080, help="of the cloud's pages (0: any free one)"
+    )
     parser.add_argument("--data", help="keep everything in this folder (default: a temporary one, removed at the end)")
     parser.add_argument("--check", action="store_true", help="play the story at speed and check it from outside")
     parser.add_argument("--json", help="with --check: write the report to this file")
@@ -73,7 +95,7 @@ async def _demo(plan: Plan) -> int:
         await hall.stop()
 
 
-async def _check(plan: Plan, json_file: str | None) -> int:
+async def _tell_story(plan: Plan, json_file: str | None) -> int:
     hall: RunningHall = new_run(plan)
     try:
         steps = []

@@ -31,22 +31,22 @@ Message = tuple[str, bytes]
 
 def garbage() -> dict[str, tuple[Message, str]]:
     """Name -> (message, what its reason must say)."""
-    kiosk, other = Sender(ID, GARBAGE_EPOCH), Sender("kiosk-9", GARBAGE_EPOCH)
-    ticket_machine = Sender("ticket-1", GARBAGE_EPOCH)
+    kiosk = Sender(ID, GARBAGE_EPOCH)
+    return {
+        **no_envelope(kiosk),
+        **wrong_place(kiosk),
+        **wrong_fields(kiosk),
+        **wrong_values(kiosk),
+        **wrong_data(kiosk),
+    }
+
+
+def noted(kiosk: Sender, **values: Any) -> Message:
+    return changed(kiosk.event("agent.noted"), **values)
+
+
+def no_envelope(kiosk: Sender) -> dict[str, tuple[Message, str]]:
     topic = kiosk.topic(Up.EVENT)
-    shard = topic.split("/")[2]
-
-    def wrong(message: Message | None = None, **values: Any) -> Message:
-        return changed(message or kiosk.event("agent.noted"), **values)
-
-    def numbered(sequence: str) -> Message:
-        return wrong(id=f"{ID}/{GARBAGE_EPOCH}/{sequence}", sequence=sequence)
-
-    def value(text: bytes) -> Message:
-        message = kiosk.event("agent.noted", {"value": 7})
-        return message[0], message[1].replace(b"7}", text + b"}")
-
-    unknown = {"command_id": "cmd_never", "outcome": "succeeded"}
     return {
         "not json": ((topic, b"hello"), "Invalid JSON"),
         "not utf-8": ((topic, b'{"id":"\xff\xfe"}'), "Invalid JSON"),
@@ -54,37 +54,68 @@ def garbage() -> dict[str, tuple[Message, str]]:
         "200 KiB": ((topic, b"x" * 200 * 1024), f"expected at most {MAX_BODY_BYTES} bytes, got {200 * 1024}"),
         "deep list": ((topic, b"[" * DEEP + b"]" * DEEP), "recursion limit"),
         "deep object": ((topic, b'{"a":' * DEEP + b"1" + b"}" * DEEP), "recursion limit"),
-        "deep data": (wrong(data={"deep": nested(300)}), "recursion limit"),
         "a number": ((topic, b"42"), "Envelope"),
         "an empty batch": ((topic, b"[]"), "at least"),
         "a batch of numbers": ((topic, b"[1, 2]"), "0: "),
-        "data is a list": (wrong(data=[1]), "data: Input should be an object"),
-        "type is a number": (wrong(type=5), "type: Input should be a valid string"),
-        "another specversion": (wrong(specversion="0.3"), "specversion: Input should be '1.0'"),
         "nothing but an id": ((topic, b'{"id": "kiosk-1/2/900"}'), "Field required"),
+    }
+
+
+def wrong_place(kiosk: Sender) -> dict[str, tuple[Message, str]]:
+    topic = kiosk.topic(Up.EVENT)
+    shard = topic.split("/")[2]
+    other, ticket_machine = Sender("kiosk-9", GARBAGE_EPOCH), Sender("ticket-1", GARBAGE_EPOCH)
+    return {
         "a topic of an unknown machine": (other.event("agent.noted"), "not one of the halls of this cloud"),
         "a wrong shard": ((topic.replace(f"/{shard}/", "/zz/"), kiosk.event("agent.noted")[1]), "shard"),
         "a wrong verb": ((topic.replace("/up/event/", "/up/gossip/"), b"{}"), "topic"),
         "an event of another machine": ((topic, ticket_machine.event("agent.noted")[1]), f"expected machine {ID}"),
-        "an id of another machine": (wrong(id=f"ticket-1/{GARBAGE_EPOCH}/5"), f"id: expected {ID}/"),
+        "an id of another machine": (noted(kiosk, id=f"ticket-1/{GARBAGE_EPOCH}/5"), f"id: expected {ID}/"),
         "a slot that is not there": (kiosk.event("printer.paper_low", slot="cellar"), "no slot 'cellar'"),
         "a fact of another slot": (kiosk.event("printer.paper_low", slot="id_reader"), "another slot's"),
         "a fact of the cloud": (kiosk.event("ticket.called"), "is not a machine's"),
+    }
+
+
+def wrong_fields(kiosk: Sender) -> dict[str, tuple[Message, str]]:
+    def numbered(sequence: str) -> Message:
+        return noted(kiosk, id=f"{ID}/{GARBAGE_EPOCH}/{sequence}", sequence=sequence)
+
+    return {
+        "data is a list": (noted(kiosk, data=[1]), "data: Input should be an object"),
+        "type is a number": (noted(kiosk, type=5), "type: Input should be a valid string"),
+        "another specversion": (noted(kiosk, specversion="0.3"), "specversion: Input should be '1.0'"),
         "sequence 0": (numbered("0"), "sequence: String should match pattern"),
         "sequence negative": (numbered("-5"), "sequence: String should match pattern"),
         "sequence of 65 bits": (numbered(str(2**64)), "sequence: "),
         "sequence just too large": (numbered(str(2**63)), "sequence: expected 1 to"),
-        "sequence is a number": (wrong(sequence=7), "sequence: Input should be a valid string"),
-        "epoch 0": (wrong(epoch=0), "epoch: Input should be greater than or equal to 1"),
-        "epoch is a text": (wrong(epoch="2"), "epoch: Input should be a valid integer"),
-        "time without zone": (wrong(time="2026-05-04T01:00:00"), "time: Value error, expected UTC"),
-        "time in words": (wrong(time="yesterday"), "time: Value error, expected a time such as"),
-        "time of another zone": (wrong(time="2026-05-04T01:00:00+08:00"), "time: Value error, expected UTC"),
+        "sequence is a number": (noted(kiosk, sequence=7), "sequence: Input should be a valid string"),
+        "epoch 0": (noted(kiosk, epoch=0), "epoch: Input should be greater than or equal to 1"),
+        "epoch is a text": (noted(kiosk, epoch="2"), "epoch: Input should be a valid integer"),
+        "time without zone": (noted(kiosk, time="2026-05-04T01:00:00"), "time: Value error, expected UTC"),
+        "time in words": (noted(kiosk, time="yesterday"), "time: Value error, expected a time such as"),
+        "time of another zone": (noted(kiosk, time="2026-05-04T01:00:00+08:00"), "time: Value error, expected UTC"),
+    }
+
+
+def wrong_values(kiosk: Sender) -> dict[str, tuple[Message, str]]:
+    def value(text: bytes) -> Message:
+        message = kiosk.event("agent.noted", {"value": 7})
+        return message[0], message[1].replace(b"7}", text + b"}")
+
+    return {
+        "deep data": (noted(kiosk, data={"deep": nested(300)}), "recursion limit"),
         "NaN": (value(b"NaN"), "expected finite numbers, got NaN"),
         "an infinite number": (value(b"1e999"), "a 64-bit float holds"),
         "an integer of 70 bits": (value(b"%d" % 2**70), "expected integers"),
-        "a NUL": (wrong(data={"text": "a\0b"}), "expected text without U+0000"),
-        "half a surrogate pair": (wrong(data={"text": "\ud800"}), "Invalid JSON"),
+        "a NUL": (noted(kiosk, data={"text": "a\0b"}), "expected text without U+0000"),
+        "half a surrogate pair": (noted(kiosk, data={"text": "\ud800"}), "Invalid JSON"),
+    }
+
+
+def wrong_data(kiosk: Sender) -> dict[str, tuple[Message, str]]:
+    unknown = {"command_id": "cmd_never", "outcome": "succeeded"}
+    return {
         "a result of an unknown command": (kiosk.result(unknown, slot="printer"), "cmd_never: never sent to machine"),
         "a result without an outcome": (kiosk.result({"command_id": "x"}, slot="printer"), "outcome: Field required"),
         "a presence of no state": ((kiosk.topic(Up.PRESENCE), b'{"state":"asleep"}'), "Presence: "),

@@ -55,6 +55,16 @@ async def test_a_row_comes_back_as_it_was_given(outbox: Outbox) -> None:
     )
 
 
+async def test_the_origin_of_a_slots_newest_event_is_remembered(outbox: Outbox) -> None:
+    assert await outbox.last_origin("caller") == ""
+    for origin in ("boot 1/1/0.5", "boot 2/3/9.0", ""):
+        await outbox.append("caller", "caller.key_pressed", {}, AT, origin=origin)
+    assert await outbox.last_origin("caller") == "boot 2/3/9.0"
+    assert await outbox.last_origin("pad") == ""
+    await outbox.ack(outbox.epoch, 3)
+    assert await outbox.last_origin("caller") == "boot 2/3/9.0"  # it outlives the row
+
+
 async def test_peek_starts_after_a_sequence_and_takes_nothing_away(outbox: Outbox) -> None:
     for _ in range(4):
         await outbox.append("agent", "ticket.issued", {}, AT)
