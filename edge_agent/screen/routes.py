@@ -1,11 +1,13 @@
 """The HTTP side of the screen: JSON, server-sent events, and the pages beside this file."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -33,7 +35,7 @@ class TicketWish(_Body):
     """``visit`` is made by the page when the citizen comes to the screen: a second tap sends the same one."""
 
     service: str = Field(min_length=1, max_length=40)
-    visit: str = Field(min_length=8, max_length=64)
+    visit: str = Field(min_length=8, max_length=64, pattern=r"^[\x21-\x7e]+$")
     with_card: bool = False
 
 
@@ -50,7 +52,11 @@ class Answer(_Body):
 
 
 class BadRequest(Exception):
-    """The request's body is not what the path takes."""
+    """The request's body is not what the path takes; answered with ``status``."""
+
+    def __init__(self, detail: str, status: int = 422) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 def application(desk: ScreenDesk) -> Starlette:
@@ -84,7 +90,7 @@ def application(desk: ScreenDesk) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=ORIGINS)],
-        exception_handlers={LocalRefusal: _refusal, BadRequest: _bad_request},
+        exception_handlers={LocalRefusal: _refusal, BadRequest: _bad_request, HTTPException: _http},
     )
 
 
@@ -100,12 +106,12 @@ async def _changes(desk: ScreenDesk) -> AsyncIterator[bytes]:
 async def _read(request: Request, model: type[BodyModel]) -> BodyModel:
     # JSON only: a form of another site's page in the same browser cannot send this type unasked.
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        raise BadRequest("content-type: expected application/json")
+        raise BadRequest("content-type: expected application/json", 415)
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST_BODY:
-            raise BadRequest(f"body: expected at most {LARGEST_BODY} bytes")
+            raise BadRequest(f"body: expected at most {LARGEST_BODY} bytes", 413)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -124,9 +130,20 @@ async def _refusal(request: Request, error: Exception) -> Response:
 
 
 async def _bad_request(request: Request, error: Exception) -> Response:
-    problem = {"type": "urn:hallfleet:bad_request", "title": "Bad request", "status": 422, "code": "bad_request"}
-    return _problem(problem | {"detail": str(error)}, 422)
+    status = error.status if isinstance(error, BadRequest) else 422
+    problem = {"type": "urn:hallfleet:bad_request", "title": "Bad request", "status": status, "code": "bad_request"}
+    return _problem(problem | {"detail": str(error)}, status)
 
 
-def _problem(content: dict[str, object], status: int) -> Response:
-    return JSONResponse(content, status, media_type="application/problem+json")
+async def _http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    status, title = error.status_code, HTTPStatus(error.status_code).phrase
+    problem = {"type": "about:blank", "title": title, "status": status, "code": title.lower().replace(" ", "_")}
+    return _problem(
+        problem | {"detail": f"{request.method[:20]} {request.url.path[:100]}: {title}"}, status, error.headers
+    )
+
+
+def _problem(content: dict[str, object], status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(content, status, headers, media_type="application/problem+json")
