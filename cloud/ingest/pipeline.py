@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from traceback import format_tb
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 ANNOUNCED = "machine.announced"
 DROPPED = "agent.dropped"
+_FORESEEN = (HallfleetError, MessageError, HallRuleError, ValidationError)
 
 
 @dataclass(slots=True)
@@ -127,7 +129,7 @@ class _Batch:
         except Exception as error:
             if is_conflict(error):
                 raise
-            log.warning("%s: put aside: %s", item.topic, type(error).__name__)
+            log.warning("%s: put aside: %s%s", item.topic, type(error).__name__, _place_of(error))
             self._put_aside(item, reason_of(error))
 
     def _fact(self, item: Arrived | Announced) -> Fact:
@@ -175,10 +177,17 @@ class _Batch:
         self._report.accepted = sum(counts.received for counts in self._counts.values())
 
 
+def _place_of(error: Exception) -> str:
+    """Where an error that nobody foresaw came from, for the log. Never its text, which may hold what a citizen said."""
+    if isinstance(error, _FORESEEN):
+        return ""
+    return " in a reaction:\n" + "".join(format_tb(error.__traceback__))
+
+
 def reason_of(error: Exception) -> str:
     """Why a fact was put aside, in one line, without the values that it held."""
     if isinstance(error, ValidationError):
         return f"{error.title}: {first_problem(error)}"
-    if isinstance(error, HallfleetError | MessageError | HallRuleError):
+    if isinstance(error, _FORESEEN):
         return f"{type(error).__name__}: {error}"
     return f"{type(error).__name__} in a reaction; see the log of that time"

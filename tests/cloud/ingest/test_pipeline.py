@@ -187,3 +187,6 @@ async def test_nothing_of_a_payload_reaches_the_log(house: House, caplog: pytest
     await house.take(Sender("kiosk-1").event("ticket.issued", {"name": "000000199001011234"}))
     (aside,) = await house.rows(QUARANTINE)
     assert "000000199001011234" not in caplog.text + aside.reason
+    assert "see the log" in aside.reason
+    assert "KeyError" in caplog.text
+    assert "in fail" in caplog.text  # the place, so that the log is of use
