@@ -37,8 +37,7 @@ from edge_agent.uplink.address import address_of
 from edge_agent.uplink.mqtt import MqttUplink
 from edge_agent.uplink.session import CloudSession, SessionParts, presence_of
 from firmware_bridge.drivers import Driver
-from firmware_bridge.registry import load_driver
-from firmware_bridge.transports.serial import SerialTransport
+from firmware_bridge.registry import load_driver, transport_for
 
 OUTBOX_FILE = "outbox.db"
 MACHINE_FILE = "machine.db"
@@ -243,7 +242,7 @@ def _boot_id() -> str:
 
 def _runner(name: str, mounted: Mounted, parts: SlotParts) -> SlotRunner:
     async def connect() -> Driver:
-        transport = SerialTransport(str(mounted.port), mounted.profile.line)
+        transport = transport_for(mounted.profile, str(mounted.port))
         driver = load_driver(mounted.profile, transport, parts.clock)
         await transport.open()
         return driver

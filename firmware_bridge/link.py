@@ -227,7 +227,7 @@ class Link(Generic[Reply]):
         on_unsolicited: Callable[[Reply], None] | None = None,
     ) -> None:
         self._transport = transport
-        self._turn = asyncio.Lock()
+        self._turn = transport.turn
         self._line = Exchange(
             transport, codec, clock, reply_s=reply_s, attempts=attempts, on_unsolicited=on_unsolicited
         )

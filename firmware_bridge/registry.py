@@ -1,4 +1,4 @@
-"""From a profile to a driver: the name in the profile is the module's name, so there is no list to edit."""
+"""From a profile to a driver and to the transport under it: names are module names, so there is no list to edit."""
 
 import importlib
 import pkgutil
@@ -6,14 +6,17 @@ from collections.abc import Callable
 
 from device_profiles.errors import ProfileError
 from device_profiles.schema.peripheral import PeripheralProfile
-from firmware_bridge import drivers
+from firmware_bridge import drivers, transports
 from firmware_bridge.clock import Clock, SystemClock
 from firmware_bridge.drivers import Driver
 from firmware_bridge.transports import Transport
 
 OpenDriver = Callable[[PeripheralProfile, Transport, Clock], Driver]
 
+OpenTransport = Callable[[PeripheralProfile, str], Transport]
+
 _SYSTEM_CLOCK = SystemClock()
+_NOT_BY_NAME = {"memory"}  # transports without an address
 
 
 def load_driver(profile: PeripheralProfile, transport: Transport, clock: Clock = _SYSTEM_CLOCK) -> Driver:
@@ -31,6 +34,22 @@ def load_driver(profile: PeripheralProfile, transport: Transport, clock: Clock =
             f"the profile says {profile.capability}"
         )
     return driver
+
+
+def transport_for(profile: PeripheralProfile, port: str) -> Transport:
+    """The transport to ``port``, not open yet.
+
+    ``port`` is ``scheme://address`` (``tcp://10.0.0.7:4001``), or a path that the profile's ``attachment`` opens.
+    Raises ProfileError when there is no such transport.
+    """
+    scheme, separator, address = port.partition("://")
+    name = scheme if separator else profile.attachment
+    known = sorted(m.name for m in pkgutil.iter_modules(transports.__path__) if m.name not in _NOT_BY_NAME)
+    if name not in known:
+        raise ProfileError(f"port {port!r}: expected a path or {'://, '.join(known)}://, got {name!r}")
+    module = importlib.import_module(f"{transports.__name__}.{name}")
+    open_transport: OpenTransport = module.open_transport
+    return open_transport(profile, address if separator else port)
 
 
 def check_driver(profile: PeripheralProfile) -> None:

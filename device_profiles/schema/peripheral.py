@@ -56,6 +56,16 @@ class Match(_File):
         return value
 
 
+class FaultButton(_File):
+    """A fault that the simulated device can have, and how a driver tells it; the conformance suite tries each."""
+
+    press: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="button of the simulator that makes the fault")
+    args: dict[str, Any] = Field(default_factory=dict, description="arguments of that button")
+    status: dict[str, str] = Field(min_length=1, description="status fields while the fault lasts")
+    clear: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="button that ends the fault")
+    clear_args: dict[str, Any] = Field(default_factory=dict, description="arguments of that button")
+
+
 class PeripheralProfile(_File):
     """One model of peripheral; the file's name is its id."""
 
@@ -65,10 +75,17 @@ class PeripheralProfile(_File):
     driver: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="module in firmware_bridge/drivers")
     support: Literal["hardware", "datasheet", "simulated"]
     source: str = Field(description="document the profile was written from")
+    attachment: str = Field(
+        default="serial",
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="module in firmware_bridge/transports that opens a port given as a path",
+    )
     line: Line = Line()
     timing: Timing = Timing()
     match: Match = Match()
     options: dict[str, Any] = Field(default_factory=dict, description="quirks, checked by the driver's Options")
+    simulator: dict[str, Any] = Field(default_factory=dict, description="what only the simulated device knows")
+    faults: list[FaultButton] = Field(default_factory=list, description="faults to inject and to recognise")
 
     @field_validator("capability")
     @classmethod

@@ -1,10 +1,15 @@
 """Ways to carry bytes to a device, behind one Protocol."""
 
+import asyncio
 from typing import Protocol
 
 
 class Transport(Protocol):
-    """One line to one device. Not safe for two readers or two writers at once: the link above sees to that."""
+    """One line to one device. Not safe for two readers or two writers at once: who holds ``turn`` has the line."""
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held for a whole exchange; devices that share a line (RS-485) share it."""
 
     async def open(self) -> None:
         """Take the line for ourselves alone and set it up; raises TransportLost."""

@@ -98,6 +98,7 @@ class MemoryTransport:
     """Carries bytes between a driver and a simulated peer. ``unplug`` and ``plug`` pull and push the cable."""
 
     def __init__(self, peer: Peer, clock: VirtualClock) -> None:
+        self.turn = asyncio.Lock()
         self._peer = peer
         self._clock = clock
         self._arriving: list[tuple[float, int, bytes]] = []

@@ -11,7 +11,7 @@ import termios
 
 import serial
 
-from device_profiles.schema.peripheral import Line
+from device_profiles.schema.peripheral import Line, PeripheralProfile
 from firmware_bridge.errors import LinkTimeout, TransportLost
 
 READ_SIZE = 64 * 1024
@@ -29,6 +29,7 @@ class SerialTransport:
     """
 
     def __init__(self, path: str, line: Line, stall_s: float = STALL_S) -> None:
+        self.turn = asyncio.Lock()
         self._path = path
         self._line = line
         self._stall_s = stall_s
@@ -167,6 +168,11 @@ class SerialTransport:
 
     def _bits_per_byte(self) -> int:
         return 2 + self._line.data_bits + self._line.stop_bits
+
+
+def open_transport(profile: PeripheralProfile, address: str) -> SerialTransport:
+    """The serial device at the path ``address``, set up as ``profile`` says; not open yet."""
+    return SerialTransport(address, profile.line)
 
 
 def _settle(waiter: asyncio.Future[None]) -> None:

@@ -17,10 +17,12 @@ def build_peer(profile: PeripheralProfile, seed: int, shared: dict[str, Any], sp
     The module is named like the driver, or like the driver's family (``hdp_display`` -> ``hdp``). The same seed and
     the same input give the same output. Raises UnknownName when there is no module.
     """
+    known = {**profile.options, **profile.simulator}
+    around = Surroundings(profile.model_copy(update={"options": known}), seed, shared, speed)
     family = profile.driver.partition("_")[0]
     for name in (profile.driver, family):
         if find_spec(f"{__name__}.{name}") is not None:
-            peer: Peer = import_module(f"{__name__}.{name}").open_peer(Surroundings(profile, seed, shared, speed))
+            peer: Peer = import_module(f"{__name__}.{name}").open_peer(around)
             return peer
     raise UnknownName(
         f"{profile.id}: expected a module {profile.driver}.py or {family}.py in simulators/peripherals, found none"

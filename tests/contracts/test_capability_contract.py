@@ -170,5 +170,20 @@ async def test_closing_twice_is_allowed_and_ends_the_line(profile: str) -> None:
         await bench.driver.status()
 
 
+async def test_every_fault_of_the_profile_is_told_and_ends(profile: str) -> None:
+    bench = await open_bench(profile)
+    await bench.driver.identify()
+    before = await bench.driver.status()
+    for fault in bench.profile.faults:
+        bench.press(fault.press, **fault.args)
+        during = await bench.driver.status()
+        told = {name: str(getattr(during, name)) for name in fault.status}
+        assert told == fault.status, f"{fault.press}: expected {fault.status}, the driver told {told}"
+        bench.press(fault.clear, **fault.clear_args)
+        after = await bench.driver.status()
+        told = {name: getattr(after, name) for name in fault.status}
+        assert told == {name: getattr(before, name) for name in fault.status}, f"{fault.clear} ends {fault.press}"
+
+
 def _mute(peer: Peer) -> Peer:
     return FaultyPeer(peer, 1, LineFault("mute"))

@@ -96,7 +96,7 @@ def test_commands_are_sound(capability: Capability, command: Command) -> None:
 
 @EVERY_COMMAND
 def test_what_prints_dispenses_or_keeps_happens_once(capability: Capability, command: Command) -> None:
-    physical = {"print", "dispense", "retain"}
+    physical = {"print", "dispense", "retain", "pay", "reverse", "end_of_day", "shut_down"}
     assert (command.effect is Effect.ONCE) == (command.name in physical)
     assert capability.name != "screen" or command.effect is not Effect.ONCE
 

@@ -8,7 +8,8 @@ import pytest
 
 from device_profiles.catalog import load_catalog
 from firmware_bridge.framing import checksums
-from tests.firmware_bridge.vector_codecs import ENTRIES, Entry
+from tests.builders.vector_entry import Entry
+from tests.firmware_bridge.vector_codecs import ENTRIES
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors"
 FILES = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.toml"))}
@@ -64,7 +65,7 @@ def replies_of(name: str, *chunks: bytes) -> list[Any]:
 
 
 def entry(name: str) -> Entry:
-    assert name in ENTRIES, f"tests/vectors/{name}.toml: expected an entry {name!r} in vector_codecs.py"
+    assert name in ENTRIES, f"tests/vectors/{name}.toml: expected tests/vectors/{name}.py with ENTRY"
     return ENTRIES[name]
 
 
@@ -116,7 +117,7 @@ def test_a_reply_is_found_behind_a_damaged_copy_of_itself(name: str, vector: dic
 @pytest.mark.parametrize(("name", "vector"), REQUESTS)
 def test_a_request_is_made_byte_for_byte(name: str, vector: dict[str, Any]) -> None:
     make = entry(name).requests.get(vector["name"])
-    assert make is not None, f"{name}.toml: expected {vector['name']!r} in the requests of vector_codecs.py"
+    assert make is not None, f"{name}.toml: expected {vector['name']!r} in the requests of tests/vectors/{name}.py"
     assert make().hex(" ") == octets(vector["bytes"]).hex(" ")
 
 

@@ -1,0 +1,64 @@
+"""Card dispenser (XFS4IoT CardReader with a dispense unit and no reader): gives cards out of its stacker."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from device_profiles.capabilities.card_reader import RetainBin, Stacker
+from device_profiles.capabilities.model import (
+    Action,
+    Capability,
+    Command,
+    Effect,
+    Fault,
+    Shape,
+    Status,
+    commands,
+)
+
+
+class DispensedCard(StrEnum):
+    """The card on its way (XFS4IoT CardReader.Status.media); ``exiting`` is a card in the mouth."""
+
+    PRESENT = "present"
+    NOT_PRESENT = "not_present"
+    EXITING = "exiting"
+    JAMMED = "jammed"
+    UNKNOWN = "unknown"
+
+
+class CardDispenserStatus(Status):
+    """Status of a dispenser."""
+
+    media: DispensedCard | None = None
+    stacker: Stacker | None = None
+    retain_bin: RetainBin | None = None
+
+
+class DispenseArgs(Shape):
+    """Bring one card to the mouth and wait up to ``wait_taken_s`` for the citizen to take it."""
+
+    wait_taken_s: float = Field(default=30.0, ge=0, le=600)
+
+
+class DispenseOutput(Shape):
+    """``taken`` is False when the card still stands in the mouth, None when the dispenser cannot see it."""
+
+    taken: bool | None = None
+
+
+CARD_DISPENSER = Capability(
+    name="card_dispenser",
+    status=CardDispenserStatus,
+    commands=commands(
+        Command("dispense", Effect.ONCE, DispenseArgs, DispenseOutput),
+        Command("retain", Effect.ONCE),
+        Command("reset", Effect.IDEMPOTENT),
+    ),
+    faults={
+        ("media", DispensedCard.JAMMED): Fault("media_jam", Action.MAINTENANCE),
+        ("stacker", Stacker.LOW): Fault("stacker_low", Action.CLEAR),
+        ("stacker", Stacker.EMPTY): Fault("stacker_empty", Action.CLEAR),
+        ("retain_bin", RetainBin.FULL): Fault("retain_bin_full", Action.CLEAR),
+    },
+)
