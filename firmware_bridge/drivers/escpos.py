@@ -4,11 +4,8 @@ A document goes out in portions; after each one the printer is asked a question 
 before it was processed (GS r 1). So its buffer cannot overflow, and the last answer proves the print.
 """
 
-import asyncio
 import contextlib
-import os
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,6 +29,7 @@ from firmware_bridge.codecs.escpos import (
     ask_real_time,
     condition_of_real_time,
 )
+from firmware_bridge.codecs.escpos_document import Charset, render
 from firmware_bridge.drivers import arguments, options_of, unsupported
 from firmware_bridge.drivers._escpos_status import raise_if_stopped, status_of
 from firmware_bridge.errors import DeviceFault, LinkTimeout, OutcomeUnknown, TransportLost
@@ -42,7 +40,6 @@ PORTION = 2048  # bytes between two questions; the smallest receive buffers in u
 FIRMWARE, MODEL, SERIAL_NUMBER = 65, 67, 68
 
 Line = Exchange[EscPosReply]
-Render = Callable[[PrintArgs, str, int], list[bytes]]
 
 
 class Options(BaseModel):
@@ -63,7 +60,6 @@ class Driver:
 
     def __init__(self, transport: Transport, clock: Clock, profile: PeripheralProfile) -> None:
         self._options = options_of(profile, Options)
-        self._render: Render | None = None
         timing = profile.timing
         self._link: Link[EscPosReply] = Link(
             transport, EscPosCodec(), clock, reply_s=timing.reply_ms / 1000, attempts=timing.attempts
@@ -103,9 +99,8 @@ class Driver:
         await self._link.close()
 
     async def _print(self, args: PrintArgs) -> None:
-        if self._render is None:
-            self._render = await asyncio.to_thread(_load_renderer)
-        portions = list(_portions(self._render(args, self._options.charset, self._options.columns)))
+        pieces = render(args, cast(Charset, self._options.charset), self._options.columns)
+        portions = list(_portions(pieces))
         async with self._link.exchange() as line:
             raise_if_stopped(await _condition(line), "nothing was printed")
             for done, portion in enumerate(portions):
@@ -195,17 +190,6 @@ def _is_information(reply: EscPosReply) -> bool:
 
 def _paper_out(reply: EscPosReply) -> bool:
     return isinstance(reply, Queued) and reply.paper_out
-
-
-def _load_renderer() -> Render:
-    """Slow the first time (0.4 s), so it runs beside the loop; a machine without printer never pays for it."""
-    from firmware_bridge.codecs.escpos_document import render
-
-    if "ESCPOS_CAPABILITIES_PICKLE_DIR" not in os.environ:  # python-escpos leaves a folder behind per process
-        from escpos import capabilities
-
-        shutil.rmtree(capabilities.pickle_dir, ignore_errors=True)
-    return cast(Render, render)
 
 
 def open_driver(profile: PeripheralProfile, transport: Transport, clock: Clock) -> Driver:
