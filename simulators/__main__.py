@@ -18,6 +18,7 @@ from simulators.errors import SimulatorError
 from simulators.hall import HallOptions, SimulatedHall
 from simulators.machine import SimulatedMachine
 from simulators.people import People
+from simulators.script import plan, play
 from simulators.serving import serve
 
 Run = Callable[[argparse.Namespace, Catalog, asyncio.Event], Awaitable[None]]
@@ -62,7 +63,13 @@ async def _run_peripheral(options: argparse.Namespace, catalog: Catalog, stop: a
     people = People(options.seed)
     links = {"device": Path(options.link)}
     machine = SimulatedMachine("bench", bench, catalog, Path(), people, options.speed, links)
-    await _run_one(machine, people, options.control_port, stop)
+    port = machine.port("device")
+    acts = plan(options.fault, catalog.peripheral(options.id), port.peer.buttons, options.seed)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_run_one(machine, people, options.control_port, stop))
+        script = group.create_task(play(port, acts, lambda text: print(text, file=sys.stderr, flush=True)))
+        await stop.wait()
+        script.cancel()
 
 
 async def _run_machine(options: argparse.Namespace, catalog: Catalog, stop: asyncio.Event) -> None:
@@ -119,6 +126,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     peripheral.add_argument("id", help="id of a peripheral profile")
     peripheral.add_argument("--link", required=True, help="path under which it appears")
+    peripheral.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME[:KEY=VALUE]@WHEN[+LASTING]",
+        help="what happens to it and when: paper_out@30s, delay:delay_s=2@10s+5s, unplug@10s..60s+3s (repeatable)",
+    )
     machine = _devices(kinds.add_parser("machine", help="the peripherals of one machine"), _run_machine)
     machine.add_argument("profile", help="id of a machine profile")
     machine.add_argument("--dir", required=True, help="peripherals appear as DIR/NAME/SLOT")

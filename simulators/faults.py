@@ -1,16 +1,15 @@
-"""A bad line and bad days: wrappers around a Peer that spoil its output or press its buttons by plan.
+"""A bad line: a wrapper around a Peer that spoils what the device sends.
 
-``FaultyPeer`` spoils what the device sends; its own buttons ``line_fault`` and ``line_ok`` switch faults while it
-runs. ``ScriptedPeer`` presses buttons at times: ``paper_out@30s``.
+Its own buttons ``line_fault`` and ``line_ok`` switch faults while it runs; ``clock_jump`` moves the device's clock.
+``simulators.script`` presses all of them by plan.
 """
 
 import random
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from simulators.errors import ButtonRefused, SimulatorError, UnknownName
+from simulators.errors import ButtonRefused, UnknownName
 from simulators.peripherals.peer import Output, Peer
 
 
@@ -19,7 +18,8 @@ class LineFault:
     """What happens to the device's output. ``count`` messages are spoiled, then the line is good (-1: never again).
 
     split: byte by byte, ``delay_s`` apart; drop: lost; corrupt: one bit turned over; delay: ``delay_s`` late;
-    duplicate: sent twice; echo: the host also hears itself (RS-485); mute: the device neither hears nor speaks.
+    duplicate: sent twice; half_frame: the second half of a message is lost; echo: the host also hears itself (RS-485);
+    lie: the device says what it said to the same bytes before the fault; mute: it neither hears nor speaks.
     """
 
     kind: str
@@ -52,8 +52,18 @@ SPOILS: dict[str, Spoil] = {
     "delay": lambda fault, at, data, _rng: [(at + fault.delay_s, data)],
     "duplicate": lambda fault, at, data, _rng: [(at, data), (at + fault.delay_s, data)],
     "echo": _as_it_is,  # the echo itself is made where the host's bytes are seen
+    "half_frame": lambda _fault, at, data, _rng: [(at, data[: (len(data) + 1) // 2])],
+    "lie": _as_it_is,  # the lie itself is made where the host's bytes are seen
     "mute": lambda _fault, _at, _data, _rng: [],
 }
+
+
+REMEMBERED = 256  # different requests whose answers a liar can repeat
+YEAR_S = 366 * 86_400.0
+
+
+def _earlier(output: Output, seconds: float) -> Output:
+    return [(at - seconds, data) for at, data in output]
 
 
 class FaultyPeer:
@@ -64,23 +74,35 @@ class FaultyPeer:
         self.fault = fault
         self.spoiled = 0
         self._rng = random.Random(f"line/{seed}")
+        self._said: dict[bytes, Output] = {}  # to each request: the last true answers, times counted from the request
+        self._ahead_s = 0.0
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
-        return {**self.peer.buttons, "line_fault": self._line_fault, "line_ok": self._line_ok}
+        own: dict[str, Callable[..., Any]] = {"line_fault": self._line_fault, "line_ok": self._line_ok}
+        return {**self.peer.buttons, **own, "clock_jump": self._clock_jump}
 
     def snapshot(self) -> dict[str, Any]:
         kind = self.fault.kind if self.fault else ""
         return {**self.peer.snapshot(), "line_fault": kind, "line_spoiled": self.spoiled}
 
     def receive(self, data: bytes, now: float) -> Output:
-        if self.fault is not None and self.fault.kind == "mute" and self._strikes():
+        kind = self.fault.kind if self.fault else ""
+        if kind == "mute" and self._strikes():
             return []
-        echo: Output = [(now, data)] if self.fault is not None and self.fault.kind == "echo" else []
-        return echo + self._spoil(self.peer.receive(data, now))
+        answers = self._answer(data, now, lying=kind == "lie")
+        return ([(now, data)] if kind == "echo" else []) + self._spoil(answers)
 
     def advance(self, now: float) -> Output:
-        return self._spoil(self.peer.advance(now))
+        return self._spoil(_earlier(self.peer.advance(now + self._ahead_s), self._ahead_s))
+
+    def _answer(self, data: bytes, now: float, *, lying: bool) -> Output:
+        answers = _earlier(self.peer.receive(data, now + self._ahead_s), self._ahead_s)
+        if lying and data in self._said:
+            return _earlier(self._said[data], -now)
+        if len(self._said) < REMEMBERED:
+            self._said[data] = _earlier(answers, now)
+        return answers
 
     def _spoil(self, output: Output) -> Output:
         spoiled: Output = []
@@ -110,54 +132,11 @@ class FaultyPeer:
             raise ButtonRefused("line_fault: expected delay_s >= 0, 0 < chance <= 1 and a count other than 0")
         self.fault = LineFault(kind, delay_s, chance, count)
 
+    def _clock_jump(self, seconds: float) -> None:
+        """Set the device's clock forward, as a wrong date or a restart of its timers does."""
+        if not 0 < seconds <= YEAR_S:
+            raise ButtonRefused(f"clock_jump: seconds: expected more than 0 and at most a year, got {seconds}")
+        self._ahead_s += seconds
+
     def _line_ok(self) -> None:
         self.fault = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """Press this button so many seconds after the start."""
-
-    button: str
-    at_s: float
-
-
-def parse_step(text: str) -> Step:
-    """``paper_out@30s`` or ``jam@1.5s`` (also ``m`` for minutes). Raises SimulatorError."""
-    match = re.fullmatch(r"([a-z_]+)@(\d+(?:\.\d+)?)(s|m)", text)
-    if match is None:
-        raise SimulatorError(f"step of a script: expected button@seconds such as paper_out@30s, got {text!r}")
-    return Step(match[1], float(match[2]) * (60 if match[3] == "m" else 1))
-
-
-class ScriptedPeer:
-    """A device to which things happen by plan; time starts with the first call."""
-
-    def __init__(self, peer: Peer, script: Sequence[str]) -> None:
-        self.peer = peer
-        self._steps = sorted(map(parse_step, script), key=lambda step: step.at_s)
-        self._started: float | None = None
-        for step in self._steps:
-            if step.button not in peer.buttons:
-                known = ", ".join(sorted(peer.buttons))
-                raise UnknownName(f"script: button: expected one of {known}, got {step.button!r}")
-
-    @property
-    def buttons(self) -> Mapping[str, Callable[..., Any]]:
-        return self.peer.buttons
-
-    def snapshot(self) -> dict[str, Any]:
-        return self.peer.snapshot()
-
-    def receive(self, data: bytes, now: float) -> Output:
-        self._press_due(now)
-        return self.peer.receive(data, now)
-
-    def advance(self, now: float) -> Output:
-        self._press_due(now)
-        return self.peer.advance(now)
-
-    def _press_due(self, now: float) -> None:
-        self._started = now if self._started is None else self._started
-        while self._steps and now - self._started >= self._steps[0].at_s:
-            self.peer.buttons[self._steps.pop(0).button]()

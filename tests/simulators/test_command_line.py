@@ -45,6 +45,29 @@ async def test_peripheral_serves_until_it_is_told_to_stop(tmp_path: Path) -> Non
         assert not link.is_symlink()
 
 
+async def test_a_peripheral_has_its_faults_by_plan(tmp_path: Path) -> None:
+    link = tmp_path / "reader"
+    faults = ("--fault", "insert_card:person=p001@0s", "--fault", "unplug@0.1s..0.2s+0.1s", "--fault", "mute@1s")
+    async with simulate("peripheral", "sdt-sam-v", "--link", str(link), "--seed", "3", *faults) as process:
+        await eventually(link.exists, 15)
+        await eventually(lambda: not link.exists(), 5)
+        await eventually(link.exists, 5)
+        with host(link) as agent:
+            agent.write(FIND)
+            assert (await agent.receive(10))[9:10] == b"\x9f"
+        process.send_signal(signal.SIGTERM)
+        assert await _ended(process) == (0, "")
+
+
+async def test_a_fault_that_the_device_does_not_have_is_refused(tmp_path: Path) -> None:
+    arguments = ("sdt-sam-v", "--link", str(tmp_path / "reader"), "--fault", "paper_out@1s")
+    async with simulate("peripheral", *arguments) as process:
+        code, errors = await _ended(process)
+    assert code == 1
+    assert "paper_out" in errors
+    assert "Traceback" not in errors
+
+
 async def test_machine_has_a_control_api(tmp_path: Path) -> None:
     port = free_port()
     arguments = ("ticket-machine", "--dir", str(tmp_path), "--id", "ticket-9", "--control-port", str(port))

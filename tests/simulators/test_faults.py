@@ -1,9 +1,9 @@
-"""A bad line does what it says, for as long as it says; a script presses at its times."""
+"""A bad line does what it says, for as long as it says."""
 
 import pytest
 
-from simulators.errors import ButtonRefused, SimulatorError, UnknownName
-from simulators.faults import FaultyPeer, LineFault, ScriptedPeer, parse_step
+from simulators.errors import ButtonRefused, UnknownName
+from simulators.faults import FaultyPeer, LineFault
 from tests.simulators.bench import Bench
 
 FIND = bytes.fromhex("AAAAAA96690003200122")
@@ -67,21 +67,22 @@ def test_unknown_fault_is_refused() -> None:
         _faulty("drop", chance=0)
 
 
-def test_script_presses_at_its_time() -> None:
-    peer = ScriptedPeer(Bench("epson-compatible-80").peer, ["load_paper@1m", "paper_out@30s"])
-    papers = []
-    for now in (100.0, 129.0, 130.0, 159.0, 160.0):
-        peer.advance(now)
-        papers.append(peer.snapshot()["paper"])
-    assert papers == ["full", "full", "out", "out", "full"]
+def test_half_a_frame_and_a_lie() -> None:
+    assert [data for _, data in _faulty("half_frame").receive(FIND, 0.0)] == [NO_CARD[: len(NO_CARD) // 2 + 1]]
+    peer = FaultyPeer(Bench("sdt-sam-v").peer, 1)
+    assert peer.receive(FIND, 0.0) == [(0.03, NO_CARD)]
+    peer.buttons["insert_card"](person="p001")
+    peer.buttons["line_fault"](kind="lie")
+    ((at, data),) = peer.receive(FIND, 5.0)
+    assert (round(at, 6), data) == (5.03, NO_CARD)
+    peer.buttons["line_ok"]()
+    assert peer.receive(FIND, 6.0)[0][1] != NO_CARD
 
 
-@pytest.mark.parametrize("text", ["paper_out", "paper_out@", "paper_out@3h", "@3s"])
-def test_bad_step_of_a_script_is_refused(text: str) -> None:
-    with pytest.raises(SimulatorError, match="paper_out@30s"):
-        parse_step(text)
-
-
-def test_script_with_an_unknown_button_is_refused() -> None:
-    with pytest.raises(UnknownName, match="jam"):
-        ScriptedPeer(Bench("epson-compatible-80").peer, ["explode@1s"])
+def test_a_clock_that_jumps_does_not_stop_the_device() -> None:
+    peer = FaultyPeer(Bench("sdt-sam-v").peer, 1)
+    peer.buttons["clock_jump"](seconds=3600)
+    ((at, data),) = peer.receive(FIND, 1.0)
+    assert (round(at, 6), data) == (1.03, NO_CARD)
+    with pytest.raises(ButtonRefused, match="year"):
+        peer.buttons["clock_jump"](seconds=-1)
