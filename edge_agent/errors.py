@@ -17,7 +17,8 @@ class SlotNotReady(AgentError):
     """The peripheral is not there or does not answer: nothing has been asked of it. ``code`` is the XFS word."""
 
     def __init__(self, slot: str, state: str, code: str) -> None:
-        super().__init__(f"slot {slot}: expected a running device, it is {state}; check its cable and power")
+        advice = "wait until its update is done" if code == "updating" else "check its cable and power"
+        super().__init__(f"slot {slot}: expected a running device, it is {state}; {advice}")
         self.code = code
 
 

@@ -58,7 +58,8 @@ def overran(body: CommandBody, command: Command) -> ResultBody:
 
 def not_ready(body: CommandBody, error: SlotNotReady) -> ResultBody:
     """The device was not there, and nothing was asked of it."""
-    return ended(body, Outcome.FAILED, error.code, Action.MAINTENANCE, str(error))
+    action = Action.SUSPEND if error.code == "updating" else Action.MAINTENANCE
+    return ended(body, Outcome.FAILED, error.code, action, str(error))
 
 
 def of_driver(body: CommandBody, error: BridgeError) -> ResultBody:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from device_profiles.capabilities import CAPABILITIES
 from device_profiles.capabilities.model import DeviceState, Event, Identity, Nothing, Shape, Status
@@ -20,6 +20,7 @@ from device_profiles.schema.peripheral import PeripheralProfile
 from edge_agent.errors import OutboxFull, SlotNotReady
 from edge_agent.ports import Clock, Outbox
 from edge_agent.slots.facts import event_fact, gone, status_facts
+from edge_agent.slots.loan import Loan
 from edge_agent.slots.states import SlotState, SlotStep, after
 from edge_agent.timing import Backoff
 from firmware_bridge.drivers import Driver
@@ -30,6 +31,7 @@ FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 
 Connect = Callable[[], Awaitable[Driver]]
+Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +76,8 @@ class SlotRunner:
         self._wake = asyncio.Event()
         self._lost = False
         self._settled = asyncio.Event()
+        self._borrowing = asyncio.Lock()
+        self._loan: Loan | None = None
 
     @property
     def capability(self) -> str:
@@ -81,7 +85,12 @@ class SlotRunner:
 
     @property
     def ready(self) -> bool:
-        return self.state is SlotState.RUNNING
+        return self.state is SlotState.RUNNING and self._driver is not None
+
+    @property
+    def port(self) -> str:
+        """Where the device is now, as ``firmware_bridge.registry.transport_for`` takes it."""
+        return str(self._port)
 
     @property
     def status(self) -> Status:
@@ -105,7 +114,7 @@ class SlotRunner:
         command = self._capability.commands[name]
         async with self._turn:
             if self._driver is None or not self.ready:
-                raise SlotNotReady(self.name, self.state, self._absence_code())
+                raise self._not_ready()
             if before_effect is not None:
                 await before_effect()
             try:
@@ -121,6 +130,28 @@ class SlotRunner:
             self.proved.add(name)
             return output
 
+    async def lend(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Give the port to ``work`` alone, such as a firmware update: it opens ``port`` itself and closes it again.
+
+        The running command, and those in line before this call, end first; the driver is closed; later commands are
+        refused (SlotNotReady, code ``updating``) and the status says ``starting``. When ``work`` ends, in whatever
+        way, the device is opened and identified from scratch; ``settled`` tells when that is over. A device that does
+        not answer can be lent as well (its firmware may be broken). One borrower at a time, in the order asked.
+        Raises SlotNotReady when there is no device (nothing was begun), and what ``work`` raises.
+        """
+        async with self._borrowing:
+            if self.state is SlotState.ABSENT:
+                raise self._not_ready()
+            loan = self._loan = Loan()
+            self._wake.set()
+            try:
+                await loan.granted()
+                return await work()
+            finally:
+                self._loan = None
+                self._settled.clear()
+                loan.give_back()
+
     async def run(self) -> None:
         """Keep the peripheral running."""
         while True:
@@ -131,10 +162,15 @@ class SlotRunner:
                 _log.warning("slot %s: %s", self.name, error)
             except Exception:  # noqa: BLE001 - the outer loop of slots: one driver's defect must not stop the machine
                 _log.exception("slot %s: defect in the driver %s", self.name, self.profile.driver)
+            else:
+                await self._hand_over()
+                continue
             await self._leave_device()
 
     async def _wait_for_port(self) -> None:
         if self.state is SlotState.ABSENT:
+            if self._loan is not None:
+                self._loan.refuse(self._not_ready())
             if not self._port.exists():
                 await self._publish(gone(self._status, DeviceState.NO_DEVICE))
                 self._settled.set()
@@ -167,11 +203,14 @@ class SlotRunner:
             await driver.confirm(Event(device, Nothing()))
 
     async def _poll(self, driver: Driver) -> None:
-        """Until the device is lost: then the driver's error leaves from here."""
+        """Until the port is borrowed, or the device is lost: then the driver's error leaves from here."""
         pace_s = self.profile.timing.poll_ms / 1000
         while True:
             await self._pause(pace_s)
             async with self._turn:
+                if self._loan is not None:
+                    self._driver = None  # still in our turn: a command in line behind us finds nobody
+                    return
                 status = await driver.status()
                 events = await driver.poll()
             await self._publish(status)
@@ -195,14 +234,27 @@ class SlotRunner:
             self._step(SlotStep.WAITING)
             self._settled.set()
             if await self._back_off():
-                self._step(SlotStep.WAITED)
+                if self._loan is not None:
+                    await self._hand_over()
+                else:
+                    self._step(SlotStep.WAITED)
                 return
         self._step(SlotStep.PORT_VANISHED)
 
+    async def _hand_over(self) -> None:
+        """The port is the borrower's until it comes back."""
+        self._step(SlotStep.LENT)
+        await self._publish(gone(self._status, DeviceState.STARTING))
+        if (loan := self._loan) is not None and self._port.exists():
+            loan.grant()
+            await loan.returned()
+        self._backoff.reset()
+        self._step(SlotStep.RETURNED if self._port.exists() else SlotStep.PORT_VANISHED)
+
     async def _back_off(self) -> bool:
-        """Wait; False when the port vanished meanwhile."""
+        """Wait, not longer than until somebody borrows the port; False when it vanished meanwhile."""
         left_s = self._backoff.next_s()
-        while left_s > 0 and self._port.exists():
+        while left_s > 0 and self._loan is None and self._port.exists():
             await self._parts.clock.sleep(min(left_s, PORT_POLL_S))
             left_s -= PORT_POLL_S
         return self._port.exists()
@@ -235,8 +287,10 @@ class SlotRunner:
         _log.info("slot %s: %s", self.name, self.state)
         self._parts.listener.slot_changed(self)
 
-    def _absence_code(self) -> str:
-        return "no_device" if self.state is SlotState.ABSENT else "device_offline"
+    def _not_ready(self) -> SlotNotReady:
+        if self.state is SlotState.LENT or (self._loan is not None and self.state is SlotState.RUNNING):
+            return SlotNotReady(self.name, SlotState.LENT, "updating")
+        return SlotNotReady(self.name, self.state, "no_device" if self.state is SlotState.ABSENT else "device_offline")
 
     def _now(self) -> datetime:
         return self._parts.clock.now()

@@ -13,6 +13,7 @@ class SlotState(StrEnum):
     RUNNING = "running"
     FAILED = "failed"
     BACKING_OFF = "backing_off"
+    LENT = "lent"  # other work (a firmware update) has the port to itself
 
 
 class SlotStep(StrEnum):
@@ -25,15 +26,22 @@ class SlotStep(StrEnum):
     WAITING = "waiting"
     WAITED = "waited"
     PORT_VANISHED = "port_vanished"
+    LENT = "lent"
+    RETURNED = "returned"
 
 
 TRANSITIONS: Mapping[SlotState, Mapping[SlotStep, SlotState]] = {
     SlotState.ABSENT: {SlotStep.PORT_APPEARED: SlotState.OPENING},
     SlotState.OPENING: {SlotStep.OPENED: SlotState.IDENTIFYING, SlotStep.BROKE: SlotState.FAILED},
     SlotState.IDENTIFYING: {SlotStep.IDENTIFIED: SlotState.RUNNING, SlotStep.BROKE: SlotState.FAILED},
-    SlotState.RUNNING: {SlotStep.BROKE: SlotState.FAILED},
+    SlotState.RUNNING: {SlotStep.BROKE: SlotState.FAILED, SlotStep.LENT: SlotState.LENT},
     SlotState.FAILED: {SlotStep.WAITING: SlotState.BACKING_OFF, SlotStep.PORT_VANISHED: SlotState.ABSENT},
-    SlotState.BACKING_OFF: {SlotStep.WAITED: SlotState.OPENING, SlotStep.PORT_VANISHED: SlotState.ABSENT},
+    SlotState.BACKING_OFF: {
+        SlotStep.WAITED: SlotState.OPENING,
+        SlotStep.PORT_VANISHED: SlotState.ABSENT,
+        SlotStep.LENT: SlotState.LENT,
+    },
+    SlotState.LENT: {SlotStep.RETURNED: SlotState.OPENING, SlotStep.PORT_VANISHED: SlotState.ABSENT},
 }
 
 
