@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from device_profiles.catalog import SCHEMAS, Catalog, find_problems, load_catalog
 from device_profiles.errors import ProfileError, nearest
+from device_profiles.scaffold import new_model, new_protocol
 
 
 def main(argv: list[str]) -> int:
@@ -37,6 +38,16 @@ def _parser() -> argparse.ArgumentParser:
     check = verbs.add_parser("check", help="every problem of the packaged profiles and of a site's folder")
     check.add_argument("path", nargs="?", type=Path, help=f"folder with {', '.join(SCHEMAS)} in it")
     check.set_defaults(run=_check)
+
+    new = verbs.add_parser("new", help="the files of a new peripheral, in a checkout")
+    new.add_argument("id", help="id of the profile, such as acme-t58")
+    new.add_argument("--name", default="", help="the model in words (default: the id)")
+    new.add_argument("--root", type=Path, default=Path(), help="root of the checkout (default: here)")
+    kind = new.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--like", metavar="ID", help="a model that speaks the same protocol: profile and test")
+    kind.add_argument("--protocol", metavar="NAME", help="a new protocol: all its files, to be changed step by step")
+    new.add_argument("--capability", default="", help="with --protocol: what the device can do, such as printer")
+    new.set_defaults(run=_new)
 
     schema = verbs.add_parser("schema", help="the keys of the profile files")
     schema.add_argument("--json", action="store_true", help="as JSON Schema")
@@ -82,6 +93,19 @@ def _check(options: argparse.Namespace) -> int:
         print(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", file=sys.stderr)
         return 1
     print(f"{len(_all(load_catalog(options.path)))} profiles, no problem")
+    return 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    name = options.name or options.id
+    catalog = load_catalog()
+    if options.like:
+        written = new_model(options.id, options.like, name, catalog, options.root)
+    else:
+        written = new_protocol(options.id, options.protocol, options.capability, name, catalog, options.root)
+    for path in written:
+        print(path)
+    print(f"next: python -m pytest tests -k {options.id}, then CONTRIBUTING.md", file=sys.stderr)
     return 0
 
 

@@ -55,7 +55,7 @@ def plan(script: Sequence[str], profile: PeripheralProfile, buttons: Mapping[str
 
 
 async def play(port: PtyPort, acts: Sequence[Act], tell: Callable[[str], None]) -> None:
-    """Do ``acts`` to the device behind ``port``; the time starts now. A button that refuses is told, the day goes on."""
+    """Do ``acts`` to the device behind ``port``; from now on. What a button refuses is told."""
     loop = asyncio.get_running_loop()
     start = loop.time()
     for act in acts:
