@@ -21,7 +21,11 @@ from simulators.people import IMPOSSIBLE_REGION, check_character
 LIMIT_FEN = 100_000
 VISITS_A_YEAR = 12
 SLOW_S, SILENT_S = 2.0, 120.0
-CODE_PATTERN = re.compile(r"1[0-5]\d{16}|(25|26|27|28|29|30)\d{14,22}")  # WeChat Pay, Alipay
+WALLETS = {  # the gateway's own reading of the wallets' rules, not that of whoever scans
+    "wechat": re.compile(r"1[0-5]\d{16}", re.ASCII),
+    "alipay": re.compile(r"(25|26|27|28|29|30)\d{14,22}", re.ASCII),
+    "unionpay": re.compile(r"62\d{17}", re.ASCII),
+}
 Today = Callable[[], date]
 
 
@@ -148,6 +152,7 @@ def _payment_routes(app: FastAPI, office: BackOffice) -> None:
             reason = _why_declined(asked, office)
             state = "declined" if reason else "authorised"
             shown = {"key": asked.key, "amount_fen": asked.amount_fen, "code": tail(asked.code)}
+            shown["wallet"] = wallet_of(asked.code)
             return {**shown, "state": state, "reason": reason}
 
         content = {"amount_fen": asked.amount_fen, "code": digest(asked.code)}
@@ -168,8 +173,13 @@ def _payment_routes(app: FastAPI, office: BackOffice) -> None:
         return office.reverse(key)
 
 
+def wallet_of(code: str) -> str:
+    """``wechat``, ``alipay``, ``unionpay`` or ``unknown``."""
+    return next((name for name, rule in WALLETS.items() if rule.fullmatch(code)), "unknown")
+
+
 def _why_declined(asked: PaymentAsked, office: BackOffice) -> str:
-    if not CODE_PATTERN.fullmatch(asked.code):
+    if wallet_of(asked.code) == "unknown":
         return "not_a_payment_code"
     if not office.spend_code(asked.code, asked.key):
         return "code_used"

@@ -9,8 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from simulators.departments import departments_app
+from device_profiles.hall import payment_codes
+from simulators.departments import departments_app, wallet_of
 from simulators.people import People
 
 PERSON = next(iter(People(1)))
@@ -77,6 +80,29 @@ async def test_declined_payments_say_why(change: dict[str, Any], reason: str) ->
     async with office() as client:
         answer = await _post(client, "/payments", {**PAY, **change})
         assert (answer["state"], answer["reason"]) == ("declined", reason)
+
+
+@pytest.mark.parametrize(
+    ("code", "wallet"),
+    [
+        (CODE, "alipay"),
+        ("134567890123456789", "wechat"),
+        ("6234567890123456789", "unionpay"),
+        ("hello", "unknown"),
+    ],
+)
+async def test_the_gateway_names_the_wallet_and_keeps_only_the_end_of_the_code(code: str, wallet: str) -> None:
+    async with office() as client:
+        answer = await _post(client, "/payments", {**PAY, "code": code})
+        assert (answer["wallet"], answer["code"]) == (wallet, "****" + code[-4:])
+        stored = (await client.get("/payments/case-1:pay:1")).json()
+        assert stored["wallet"] == wallet
+        assert (stored["state"] == "authorised") == (wallet != "unknown")
+
+
+@given(st.text("0123456789", min_size=10, max_size=26) | st.text(max_size=30))
+def test_the_gateway_and_the_hall_read_the_wallets_rules_alike(code: str) -> None:
+    assert wallet_of(code) == payment_codes.wallet_of(code)
 
 
 async def test_reversal_can_be_repeated_and_can_come_first() -> None:

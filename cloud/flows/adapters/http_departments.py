@@ -36,10 +36,14 @@ class HttpDepartments:
             return Answer("again")
 
     async def _authorise(self, body: Mapping[str, str | int], attempt: int) -> Answer:
+        """After an attempt without an answer the order's state is asked for; only "not known here" allows to ask again,
+        with the same key, so that a first request that was merely slow cannot take the money twice."""
         if attempt > 0:
-            found = await self._ask("GET", f"/payments/{body['key']}")
-            if found is not None:
-                return _payment(found)
+            known = await self._send("GET", f"/payments/{body['key']}")
+            if known.is_success:
+                return _payment(_object(known))
+            if known.status_code != NOT_FOUND:
+                return Answer("again")
         return _payment(await self._ask("POST", "/payments", body))
 
     async def _reverse(self, body: Mapping[str, str | int], attempt: int) -> Answer:

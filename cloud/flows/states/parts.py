@@ -6,10 +6,7 @@ from typing import Any
 from cloud.flows.model import Balance, Case, Event, Once, Payment, Sealed
 from cloud.flows.states import bookings, words
 from cloud.flows.states.steps import END, Department, Device, Go, Person, Say, Step, Words
-
-PAYMENT_CODE = r"(1[0-5][0-9]{16}|(2[5-9]|30)[0-9]{14,22}|62[0-9]{17})"
-"""Codes that payers show, by the public rules of WeChat Pay (10-15, 18 digits), Alipay (25-30, 16 to 24 digits) and
-UnionPay (62, 19 digits)."""
+from device_profiles.hall.payment_codes import PAYMENT_CODE
 
 READ_ID_S = 60.0
 CHOOSE_S = 60.0

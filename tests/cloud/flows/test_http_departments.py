@@ -75,6 +75,19 @@ async def test_a_payment_that_never_arrived_is_asked_for_again(departments: Http
     assert line.requests == [("GET", "/payments/case:pay:1"), ("POST", "/payments")]
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 429, 500, 503])
+async def test_a_gateway_that_does_not_tell_the_order_s_state_is_not_asked_to_pay_again(status: int) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        return httpx.Response(status)
+
+    departments = HttpDepartments(URL, httpx.MockTransport(answer))
+    assert await departments.call("payment.authorise", payment(), 1) == Answer("again")
+    assert asked == ["GET"]
+
+
 @pytest.mark.parametrize(("paid", "state"), [(True, "reversed"), (False, "nothing_taken")])
 async def test_reversing_says_whether_anything_was_taken(departments: HttpDepartments, paid: bool, state: str) -> None:
     if paid:
