@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from device_profiles.capabilities.card_reader import Stacker
 from device_profiles.capabilities.model import (
     Action,
     Capability,
@@ -36,6 +37,7 @@ class CardPrinterStatus(Status):
 
     media: CardMedia | None = None
     cover: CardCover | None = None
+    stacker: Stacker | None = None
     printed_total: int | None = None
 
 
@@ -55,5 +57,6 @@ CARD_PRINTER = Capability(
     faults={
         ("media", CardMedia.JAMMED): Fault("media_jam", Action.MAINTENANCE),
         ("cover", CardCover.OPEN): Fault("cover_open", Action.CLEAR),
+        ("stacker", Stacker.EMPTY): Fault("stacker_empty", Action.CLEAR),
     },
 )

@@ -4,7 +4,8 @@ Source: one public C# port of it (one source for frame, commands and results: ch
 tables of CREATOR's own library for this reader, published with several programs, for positions and settings. Host frame
 ``02 LenH LenL CM PM DATA 03 BCC``; the reader sends 06 or 15, the host asks with 05 (ENQ), the reader works and answers
 ``02 LenH LenL CM PM DATA 03 BCC`` or ``02 LenH LenL 4E CM ERR 03 BCC``, and the host sends 06. Len counts from CM (or
-4E) to the end of DATA; BCC is the XOR of everything before it. DATA may hold 03h: the length decides where a frame ends.
+4E) to the end of DATA; BCC is the XOR of everything before it. DATA may hold 03h: the length decides where a
+frame ends.
 """
 
 from dataclasses import dataclass, field

@@ -25,7 +25,8 @@ _JAM_PROBE_S = 5.0
 
 
 class CardUnit:
-    """One unit on its line. ``jammed`` from a movement that met a jam until one succeeds or a probe does.
+    """One unit on its line. ``jammed`` from a movement that met a jam until one succeeds or a probe does; of a unit
+    whose status tells of jams also until its status is good again.
 
     A unit refuses everything (B0) after its power came back. It is initialised then, the card left where it is, and
     the command sent again, which is safe because B0 says that it was not carried out.
@@ -34,6 +35,7 @@ class CardUnit:
     def __init__(self, link: Link[Reply], clock: Clock, *, address: int, attempts: int, ack_s: float) -> None:
         self.link = link
         self.jammed = False
+        self._status_tells = False  # not every model answers its status with error 10 while a card is jammed
         self._clock = clock
         self._address = address
         self._line = Handshaker[Answer](link, attempts=attempts, ack_s=ack_s, clear_line=CLEAR_LINE)
@@ -83,7 +85,8 @@ class CardUnit:
     def _positive(self, answer: Answer) -> Positive:
         if isinstance(answer, Negative):
             self.jammed = self.jammed or answer.error == JAMMED
+            self._status_tells = self._status_tells or (answer.error == JAMMED and answer.command == Cm.STATUS)
             raise fault(answer)
-        if answer.command in (Cm.INIT, Cm.MOVE):
+        if answer.command in (Cm.INIT, Cm.MOVE) or (answer.command == Cm.STATUS and self._status_tells):
             self.jammed = False
         return answer

@@ -1,4 +1,4 @@
-"""The exchange of CREATOR F2 and Star TCP devices: frame, ACK, the device's answer, ACK back."""
+"""The exchange of CREATOR and Star TCP devices: frame, ACK, (ENQ,) the device's answer, ACK back."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -6,7 +6,7 @@ from typing import Generic, TypeVar, cast
 
 from device_profiles.capabilities.model import Action, Effect
 from firmware_bridge.codecs.handshake import ACK, Handshake
-from firmware_bridge.errors import DeviceFault, LinkTimeout, TransportLost
+from firmware_bridge.errors import DeviceFault, LinkTimeout, OutcomeUnknown, TransportLost
 from firmware_bridge.link import Exchange, Link
 
 Answer = TypeVar("Answer")
@@ -23,14 +23,24 @@ class Handshaker(Generic[Answer]):
     """Asks over a link, one exchange at a time.
 
     A frame refused with NAK was damaged on the way and not carried out, so it is sent again whatever its effect. After
-    an ACK a command with effect ONCE is never sent again. ``clear_line`` goes first when the last exchange broke off.
+    an ACK a command with effect ONCE is never sent again. ``clear_line`` goes first when the last exchange broke off;
+    ``enquiry`` follows each ACK of a device that answers only when it is asked to.
     """
 
-    def __init__(self, link: Link[Handshake | Answer], *, attempts: int, ack_s: float, clear_line: bytes = b"") -> None:
+    def __init__(
+        self,
+        link: Link[Handshake | Answer],
+        *,
+        attempts: int,
+        ack_s: float,
+        clear_line: bytes = b"",
+        enquiry: bytes = b"",
+    ) -> None:
         self._link = link
         self._attempts = attempts
         self._ack_s = ack_s
         self._clear_line = clear_line
+        self._enquiry = enquiry
         self._broken_off = False
 
     async def ask(self, data: bytes, *, effect: Effect, accept: Callable[[Answer], bool]) -> Answer:
@@ -72,12 +82,23 @@ class Handshaker(Generic[Answer]):
         for _ in range(self._attempts):
             told = await line.request(data, effect=effect, accept=_is_handshake, deadline_s=self._ack_s)
             if told is Handshake.ACK:
+                await self._enquire(line, effect)
                 return
             if told is Handshake.REJECT:
                 raise CommandRejected
         raise LinkTimeout(
             f"expected ACK, the device refused the frame {self._attempts} times as damaged: a noisy line?"
         )
+
+    async def _enquire(self, line: Exchange[Handshake | Answer], effect: Effect) -> None:
+        if not self._enquiry:
+            return
+        try:
+            await line.send(self._enquiry)
+        except (TransportLost, LinkTimeout) as error:
+            if effect is not Effect.ONCE:
+                raise
+            raise OutcomeUnknown(f"the line failed between the acknowledgement and ENQ: {error}") from error
 
 
 def _is_handshake(reply: object) -> bool:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pydantic import BaseModel, ConfigDict, Field
 
 from device_profiles.capabilities.card_printer import CardCover, CardMedia, CardPrinterStatus, PrintCardArgs
+from device_profiles.capabilities.card_reader import Stacker
 from device_profiles.capabilities.model import Action, Command, DeviceState, Effect, Event, Identity, Nothing, Shape
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
@@ -44,6 +45,7 @@ FAULTS: dict[int, tuple[str, Action, str]] = {
     Result.BUFFER_OVERFLOW: ("invalid_data", Action.SOFTWARE_ERROR, "more text than fits on a card"),
 }
 _UNLISTED = ("hardware_error", Action.MAINTENANCE, "a state that the manual does not list")
+_STACKER = {None: None, True: Stacker.OK, False: Stacker.EMPTY}
 _STILL_ONLINE = (Result.OK, Result.NO_CARD, Result.JAM, Result.COVER_OPEN)
 
 
@@ -85,6 +87,7 @@ class Driver:
             device=DeviceState.ONLINE if answer.result in _STILL_ONLINE else DeviceState.HARDWARE_ERROR,
             media=_media(answer.result, sensors),
             cover=CardCover.OPEN if opened else CardCover.CLOSED,
+            stacker=_STACKER[sensors.stacker_has_cards],
             printed_total=parse_counter(counters.data) if counters.result == Result.OK else None,
         )
 

@@ -33,19 +33,21 @@ class CardPrinter:
         self._buffer = b""
         self._printed = self._erased = 0
         self._jammed = self._cover_open = False
+        self._stacker_empty = False
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
         return {
             "open_cover": self._open_cover, "close_cover": self._close_cover,
             "jam": self._jam, "clear_jam": self._clear_jam,
+            "empty_stacker": self._empty_stacker, "fill_stacker": self._fill_stacker,
         }  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:
         return {
             **self._path.snapshot(),
             "printed_total": self._printed, "erased_total": self._erased,
-            "jammed": self._jammed, "cover_open": self._cover_open,
+            "jammed": self._jammed, "cover_open": self._cover_open, "stacker_empty": self._stacker_empty,
         }  # fmt: skip
 
     def advance(self, now: float) -> Output:
@@ -142,7 +144,7 @@ class CardPrinter:
         """Six digits and the dispenser's: inlet, sensors 2 to 4, cover, 0, dispenser (0 has cards)."""
         inlet = "2" if self._path.place == Place.HANDOVER else "0"
         inside = "1" if self._path.place == Place.PRINTER else "0"
-        digits = f"{inlet}0{inside}0{int(self._cover_open)}00"
+        digits = f"{inlet}0{inside}0{int(self._cover_open)}0{int(self._stacker_empty)}"
         return (JAM if self._jammed else OK), digits.encode(), QUICK_S
 
     def _reset(self, _data: bytes) -> Result:
@@ -164,6 +166,12 @@ class CardPrinter:
 
     def _clear_jam(self) -> None:
         self._jammed = False
+
+    def _empty_stacker(self) -> None:
+        self._stacker_empty = True
+
+    def _fill_stacker(self) -> None:
+        self._stacker_empty = False
 
 
 def open_peer(around: Surroundings) -> CardPrinter:

@@ -378,6 +378,14 @@ async def test_a_jam_that_the_status_command_hides_is_remembered_until_the_unit_
     assert (await card.status()).media is Media.PRESENT
 
 
+async def test_a_unit_that_tells_of_its_jam_is_believed_when_it_tells_no_more() -> None:
+    card = await card_bench()
+    card.press("jam")
+    assert (await card.status()).media is Media.JAMMED
+    card.press("clear_jam")
+    assert (await card.status()).media is Media.NOT_PRESENT
+
+
 async def test_a_unit_whose_power_came_back_is_initialised_and_asked_again() -> None:
     card = await card_bench()
     card.press("power_cycle")

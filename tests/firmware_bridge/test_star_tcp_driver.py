@@ -3,6 +3,7 @@ from functools import reduce
 import pytest
 
 from device_profiles.capabilities.card_printer import CardCover, CardMedia, CardPrinterStatus
+from device_profiles.capabilities.card_reader import Stacker
 from device_profiles.capabilities.model import Action, DeviceState
 from firmware_bridge.codecs.star_tcp import print_data
 from firmware_bridge.drivers.star_tcp import FAULTS
@@ -59,7 +60,11 @@ async def test_the_printer_says_what_it_is() -> None:
 async def test_the_status_tells_of_card_cover_and_cards_printed() -> None:
     printer = await printer_bench()
     assert await printer.status() == CardPrinterStatus(
-        device=DeviceState.ONLINE, media=CardMedia.PRESENT, cover=CardCover.CLOSED, printed_total=0
+        device=DeviceState.ONLINE,
+        media=CardMedia.PRESENT,
+        cover=CardCover.CLOSED,
+        stacker=Stacker.OK,
+        printed_total=0,
     )
     printer.press("open_cover")
     printer.path.take_out()
@@ -68,6 +73,14 @@ async def test_the_status_tells_of_card_cover_and_cards_printed() -> None:
     printer.press("close_cover")
     printer.press("jam")
     assert (await printer.status()).media is CardMedia.JAMMED
+
+
+@pytest.mark.parametrize(("digits", "stacker"), [("30 30 30 30 30 30", None), ("30 30 30 30 30 30 31", Stacker.EMPTY)])
+async def test_only_the_dispenser_model_tells_of_its_stacker(digits: str, stacker: Stacker | None) -> None:
+    printer = await printer_bench()
+    told = ACK + answer(f"59 20 {digits}")
+    printer.line.instead = lambda data: told if data.startswith(b"\x02\x59") else None
+    assert (await printer.status()).stacker is stacker
 
 
 async def test_a_card_is_erased_printed_and_handed_back() -> None:
