@@ -5,24 +5,19 @@ CRC``, read ``7E 00 07 01 addrH addrL n CRC``, save to flash ``7E 00 09 01 00 00
 type to the last data byte, ``AB CD`` in its place skips the check. Answer: ``02 00 state len data CRC``, CRC from the
 state on. Decoded text follows without a frame; the scanner is set up (by its setup code) to end it with CR LF.
 
-How the two are told apart: an answer begins with 02 00 and its CRC is right; text never holds control characters, so
-text that runs into one was damaged. Its rest must not pass for a code: a payment code without its head is another one.
+An answer begins with 02 00 and its CRC is right; everything else is text (``scanned_text``).
 """
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
+from firmware_bridge.codecs.scanned_text import LONGEST_TEXT, TEXT_END, RawText, Scanned
 from firmware_bridge.framing.buffer import NEED_MORE, Found, FrameBuffer, frame, skip
 from firmware_bridge.framing.checksums import crc16_xmodem
-
-LONGEST_TEXT = 4296  # characters of the largest QR code with letters and digits
 
 _HOST, _DEVICE = b"\x7e\x00", b"\x02\x00"
 _WRITE, _READ = 0x08, 0x07
 _NO_CHECK = b"\xab\xcd"
-_TEXT_END = b"\r\n"
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _HEADER, _CRC = 4, 2
 _LONGEST_ANSWER = _HEADER + 255 + _CRC
 
@@ -40,17 +35,6 @@ class Answer:
 
     state: int
     data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """Decoded text as sent, without its CR LF; not ``whole`` and empty when it was too long or damaged.
-
-    A payment code is as good as money: ``repr`` keeps it to itself.
-    """
-
-    data: bytes = field(repr=False)
-    whole: bool = True
 
 
 Reply = Answer | Scanned
@@ -72,9 +56,8 @@ class Gm65Codec:
     """The receiving side. A text that is too long, or of which a part was lost, is reported as not whole at its end."""
 
     def __init__(self, longest_text: int = LONGEST_TEXT) -> None:
-        self._longest_text = longest_text
-        self._buffer = FrameBuffer(self._find, max(longest_text + len(_TEXT_END), _LONGEST_ANSWER) + 1)
-        self._part_lost = False
+        self._text = RawText(longest_text)
+        self._buffer = FrameBuffer(self._find, max(longest_text + len(TEXT_END), _LONGEST_ANSWER) + 1)
 
     @property
     def discarded(self) -> int:
@@ -86,28 +69,16 @@ class Gm65Codec:
     def next_reply(self) -> Reply | None:
         if (found := self._buffer.next()) is None:
             return None
-        if _is_answer(found):
-            return Answer(found[2], found[_HEADER:-_CRC])
-        whole, self._part_lost = not self._part_lost, False
-        return Scanned(found[: -len(_TEXT_END)] if whole else b"", whole)
+        return Answer(found[2], found[_HEADER:-_CRC]) if _is_answer(found) else self._text.take(found)
 
     def reset(self) -> None:
         self._buffer.reset()
-        self._part_lost = False
+        self._text.reset()
 
     def _find(self, pending: bytes) -> Found:
         if pending.startswith(_DEVICE[: len(pending)]):
             return _find_answer(pending)
-        control = _CONTROL.search(pending)
-        end = control.start() if control else len(pending)
-        if end <= self._longest_text:
-            if control is None or pending[end:] == _TEXT_END[:1]:
-                return NEED_MORE
-            if pending.startswith(_TEXT_END, end) and (end or self._part_lost):
-                return frame(end + len(_TEXT_END))
-        # Too long, or a control character inside: what follows up to the next end is not a code by itself.
-        self._part_lost = self._part_lost or end > 0
-        return skip(end or 1)
+        return self._text.find(pending)
 
 
 def _find_answer(pending: bytes) -> Found:

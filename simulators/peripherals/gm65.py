@@ -16,6 +16,7 @@ READ, WRITE, SAVE = 0x07, 0x08, 0x09
 SKIP_CHECK = b"\xab\xcd"
 TRIGGER, READ_TIME, MODEL, SOFTWARE, DEFAULTS = 0x0002, 0x0006, 0x00E0, 0x00E2, 0x00D9
 FACTORY = {0x0000: 0xD6, READ_TIME: 0x32, MODEL: 0x02, 0x00E1: 0x64, SOFTWARE: 0x69, 0x00E3: 0x10, 0x00E4: 0x05}
+DONE, REFUSED = 0x00, 0x01  # state of an answer: the manual only says that 00 is success
 QUICK_S, DECODE_S = 0.01, 0.15
 LONGEST_CODE = 1024
 
@@ -31,11 +32,13 @@ class Scanner:
         self._on_until: float | None = None
         self._in_front = ""
         self._decoded = 0
+        self._broken = False
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
         return {
-            "present_code": self._present_code, "remove_code": self._remove_code, "power_cycle": self._power_cycle
+            "present_code": self._present_code, "remove_code": self._remove_code, "power_cycle": self._power_cycle,
+            "break_scanner": self._break, "mend_scanner": self._mend,
         }  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:
@@ -43,12 +46,13 @@ class Scanner:
             "triggered": bool(self._zones.get(TRIGGER, 0) & 1),
             "code_in_front": bool(self._in_front),
             "decoded_total": self._decoded,
+            "broken": self._broken,
         }
 
     def advance(self, now: float) -> Output:
         if self._on_until is not None and now >= self._on_until:
             self._release()
-        if not self._in_front or not self._zones.get(TRIGGER, 0) & 1:
+        if self._broken or not self._in_front or not self._zones.get(TRIGGER, 0) & 1:
             return []
         text, self._in_front = self._in_front, ""
         self._release()
@@ -60,7 +64,8 @@ class Scanner:
         sent: Output = []
         while (frame := self._next_frame()) is not None:
             if (answer := self._execute(frame, now)) is not None:
-                sent.append((self._pace.done_at(now, QUICK_S), _answer(answer)))
+                state = REFUSED if self._broken else DONE
+                sent.append((self._pace.done_at(now, QUICK_S), _answer(state, answer)))
         return sent + self.advance(now)
 
     def _next_frame(self) -> bytes | None:
@@ -113,13 +118,20 @@ class Scanner:
     def _remove_code(self) -> None:
         self._in_front = ""
 
+    def _break(self) -> None:
+        """The imager is dead: commands are answered with a state other than success, nothing is decoded."""
+        self._broken = True
+
+    def _mend(self) -> None:
+        self._broken = False
+
     def _power_cycle(self) -> None:
         self._zones = dict(self._saved)
         self._release()
 
 
-def _answer(data: bytes) -> bytes:
-    body = bytes((0x00, len(data) & 0xFF)) + data
+def _answer(state: int, data: bytes) -> bytes:
+    body = bytes((state, len(data) & 0xFF)) + data
     return b"\x02\x00" + body + fastcrc.crc16.xmodem(body).to_bytes(2, "big")
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from device_profiles.capabilities.barcode_reader import BarcodeReaderStatus, Scanner, ScanOutput
 from device_profiles.capabilities.model import Action
-from firmware_bridge.codecs.gm65 import Gm65Codec, Scanned
+from firmware_bridge.codecs.gm65 import Gm65Codec
+from firmware_bridge.codecs.scanned_text import Scanned
 from firmware_bridge.errors import DeviceFault, LinkTimeout, TransportLost, UnsupportedCommand
 from simulators.peripherals.peer import Output
 from tests.builders.bench import Bench, open_bench
@@ -80,6 +81,7 @@ async def test_a_code_of_another_kind_is_refused_without_repeating_it() -> None:
         pytest.param(b"x" * 65 + b"\r\n", "at most 64 bytes", id="too long"),
         pytest.param(b"x" * 5000 + b"\r\n", "at most 64 bytes", id="far too long"),
         pytest.param(b"\xff\xfe12\r\n", "utf-8", id="not UTF-8"),
+        pytest.param("A\u202e12\r\n".encode(), "printable", id="turns the reading direction"),
     ],
 )
 async def test_what_cannot_be_a_code_is_refused(data: bytes, told: str) -> None:
