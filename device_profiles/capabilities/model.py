@@ -99,6 +99,11 @@ DEVICE_FAULTS: dict[tuple[str, str], Fault] = {
     ("device", DeviceState.USER_ERROR): Fault("user_error", Action.CLEAR),
 }
 
+# A device that answers and is not used: told with device = hardware_error, so that the crew looks, not the hall staff.
+WRONG_DEVICE = Fault("wrong_device", Action.MAINTENANCE)
+AMBIGUOUS_DEVICE = Fault("ambiguous_device", Action.CONFIGURATION)
+REFUSALS = (WRONG_DEVICE, AMBIGUOUS_DEVICE)
+
 
 @dataclass(frozen=True, slots=True)
 class Capability:
@@ -130,8 +135,11 @@ def commands(*items: Command) -> dict[str, Command]:
 
 
 def personal(description: str = "") -> Any:
-    """A field that identifies a person: it never leaves the machine in the clear (``personal_fields``)."""
-    return Field(default="", description=description, json_schema_extra={"privacy": "personal"})
+    """A field that identifies a person: it never leaves the machine in the clear (``personal_fields``).
+
+    It is left out of ``repr``, which loggers and debuggers print of tasks and arguments.
+    """
+    return Field(default="", description=description, repr=False, json_schema_extra={"privacy": "personal"})
 
 
 def personal_fields(shape: type[BaseModel]) -> frozenset[str]:

@@ -60,36 +60,53 @@ def _citizen(block: bytes) -> IdDocument:
 
 
 def _hk_macao_taiwan(block: bytes) -> IdDocument:
-    """The first 220 bytes are the citizen's, nation unused; pass number and issue count follow and are left behind."""
-    return _citizen(block).model_copy(update={"kind": "hk_macao_taiwan", "nation": ""})
+    """The first 220 bytes are the citizen's, nation unused (from memory); then number and issue count of the permit."""
+    own = {
+        "kind": "hk_macao_taiwan",
+        "nation": "",
+        "pass_number": _text(block, 220, 18),
+        "issue_count": _text(block, 238, 4),
+    }
+    return _citizen(block).model_copy(update=own)
 
 
 def _foreigner_2017(block: bytes) -> IdDocument:
     """The English name is the holder's legal one here; the Chinese name may be blank. Issuer is an office's code."""
+    english, nationality = _text(block, 0, 120), _text(block, 152, 6)
     return IdDocument(
         kind="foreigner_2017",
-        name=_text(block, 0, 120),
+        name=english,
+        english_name=english,
         sex=_text(block, 120, 2),
         id_number=_text(block, 122, 30),
-        nation=_text(block, 152, 6),
+        nation=nationality,
+        nationality=nationality,
+        chinese_name=_text(block, 158, 30),
         valid_from=_text(block, 188, 16),
         valid_to=_text(block, 204, 16),
         birth_date=_text(block, 220, 16),
+        version=_text(block, 236, 4),
         issuer=_text(block, 240, 8),
     )
 
 
 def _foreigner_2023(block: bytes) -> IdDocument:
     """The English name comes in two parts, characters 1-35 and 36-46; the Chinese one may be blank."""
+    english, nationality = (_raw(block, 52, 70) + _raw(block, 220, 22)).strip(" \0"), _text(block, 242, 6)
     return IdDocument(
         kind="foreigner_2023",
-        name=(_raw(block, 52, 70) + _raw(block, 220, 22)).strip(" \0"),
+        name=english,
+        english_name=english,
+        chinese_name=_text(block, 0, 30),
         sex=_text(block, 30, 2),
+        reissue_count=_text(block, 32, 4),
         birth_date=_text(block, 36, 16),
         id_number=_text(block, 122, 36),
         valid_from=_text(block, 188, 16),
         valid_to=_text(block, 204, 16),
-        nation=_text(block, 242, 6),
+        nation=nationality,
+        nationality=nationality,
+        former_link=_text(block, 250, 6),
     )
 
 

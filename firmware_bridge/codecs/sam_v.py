@@ -143,8 +143,19 @@ def sam_id_text(data: bytes) -> str:
     return f"{first:02d}.{second:02d}-{day:08d}-{batch:09d}-{serial:09d}"
 
 
-def text_of_read(data: bytes, *, fingerprints: bool = False) -> bytes:
-    """The text block of a read answer; its photo (and fingerprint) is left behind.
+@dataclass(frozen=True, slots=True)
+class CardData:
+    """What a read brings: 256 bytes of text, and fingerprint features (1024, 512 or 0 bytes; None: not asked for).
+
+    The photo is left behind: its format (WLT) is its maker's secret, and nothing here needs a face.
+    """
+
+    text: bytes = field(repr=False)
+    fingerprints: bytes | None = field(default=None, repr=False)
+
+
+def card_data(data: bytes, *, fingerprints: bool = False) -> CardData:
+    """The parts of a read answer; raises FrameError without quoting any of it.
 
     The data begins with the lengths of text, photo and, in the second kind of answer, fingerprints, 2 bytes each.
     """
@@ -155,4 +166,5 @@ def text_of_read(data: bytes, *, fingerprints: bool = False) -> bytes:
             f"read answer: expected a text of {TEXT_LENGTH} bytes and {start + sum(lengths)} bytes in all, "
             f"got a text of {lengths[0]} and {len(data)} in all"
         )
-    return data[start : start + TEXT_LENGTH]
+    text_end = start + TEXT_LENGTH
+    return CardData(data[start:text_end], data[text_end + lengths[1] :] if fingerprints else None)

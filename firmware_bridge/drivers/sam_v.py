@@ -1,6 +1,8 @@
-"""Identity card readers with an SAM_V module: find, select, read; the photo never leaves this file's locals."""
+"""Identity card readers with an SAM_V module: find, select, read; the photo never leaves the codec's locals."""
 
-from pydantic import BaseModel, ConfigDict, Field
+import base64
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from device_profiles.capabilities.id_reader import IdDocument, IdReaderStatus, ReadIdArgs
 from device_profiles.capabilities.model import Action, Command, DeviceState, Effect, Event, Identity, Shape
@@ -11,6 +13,7 @@ from firmware_bridge.codecs.sam_v import (
     FIND,
     READ,
     READ_APPENDED,
+    READ_WITH_FINGERPRINTS,
     SAM_ID,
     SELECT,
     STATUS,
@@ -18,27 +21,18 @@ from firmware_bridge.codecs.sam_v import (
     SamCodec,
     SamReply,
     Sw,
+    card_data,
     sam_id_text,
-    text_of_read,
 )
 from firmware_bridge.drivers import arguments, options_of, unsupported
-from firmware_bridge.errors import BridgeError, DeviceFault, FrameError, PeerBrokeProtocol, UnsupportedCommand
+from firmware_bridge.drivers._sam_v_faults import MODULE_FAULTS, fault_of
+from firmware_bridge.drivers._sam_v_speed import Speed
+from firmware_bridge.errors import DeviceFault, FrameError, PeerBrokeProtocol
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
 
 DAMAGED_TRIES = 3  # a command that the module received damaged was not carried out: say it again at once
 
-_MODULE_FAULTS: dict[int, tuple[str, Action, str]] = {
-    Sw.UNKNOWN_ERROR: ("hardware_error", Action.MAINTENANCE, "unknown error of the module"),
-    Sw.SELF_TEST_FAILED: ("hardware_error", Action.MAINTENANCE, "the module's self-test failed"),
-    Sw.NOT_AUTHORISED: ("not_authorised", Action.CONFIGURATION, "the module is not authorised for this host"),
-}
-_CARD_FAULTS: dict[int, str] = {
-    Sw.CARD_REJECTS_READER: "the card does not accept the reader",
-    Sw.READER_REJECTS_CARD: "the reader does not accept the card",
-    Sw.VERIFY_ERROR: "the card's check failed",
-    Sw.WRONG_CARD_TYPE: "not an identity card",
-}
 _LAY_AGAIN = (Sw.READ_FAILED, Sw.RANDOM_FAILED)
 
 
@@ -49,6 +43,19 @@ class Options(BaseModel):
 
     find_ms: int = Field(default=300, ge=300, le=5000, description="pace of looking for a card; modules need 300 ms")
     appended_address: bool = Field(default=False, description="use the newest address that was added to the chip")
+    fingerprints: bool = Field(default=False, description="ask the chip for fingerprints: tells whether it holds some")
+    export_fingerprints: bool = Field(
+        default=False, description="also hand their features out, as a personal field; needs fingerprints = true"
+    )
+    find_baud: bool = Field(
+        default=False, description="look for a silent module at every rate it knows, bring it to the profile's one"
+    )
+
+    @model_validator(mode="after")
+    def _nothing_to_export(self) -> "Options":
+        if self.export_fingerprints and not self.fingerprints:
+            raise ValueError("export_fingerprints: expected fingerprints = true beside it")
+        return self
 
 
 class Driver:
@@ -60,16 +67,20 @@ class Driver:
 
     capability = "id_reader"
 
-    def __init__(self, link: Link[SamReply], clock: Clock, options: Options) -> None:
+    def __init__(self, link: Link[SamReply], clock: Clock, options: Options, speed: Speed | None = None) -> None:
         self._link = link
         self._clock = clock
+        self._options = options
         self._find_s = options.find_ms / 1000
-        self._appended_address = options.appended_address
+        self._speed = speed
+        self._read_command = READ_WITH_FINGERPRINTS if options.fingerprints else READ
 
     async def identify(self) -> Identity:
+        if self._speed is not None:
+            await self._speed.settle()
         reply = await self._ask(SAM_ID)
-        if reply.sw3 in _MODULE_FAULTS:
-            raise _fault(reply, Sw.OK)
+        if reply.sw3 in MODULE_FAULTS:
+            raise fault_of(reply, Sw.OK)
         if reply.sw3 != Sw.OK:
             raise PeerBrokeProtocol(f"SAM id: expected SW3 90, got {reply.sw3:02X}: is this an SAM_V module?")
         return Identity(model="SAM_V", serial_number=sam_id_text(reply.data))
@@ -101,7 +112,7 @@ class Driver:
         failed = ""
         while True:
             if await self._card_is_there():
-                reply = await self._ask(READ)
+                reply = await self._read_card()
                 if reply.sw3 == Sw.OK:
                     return await self._document(reply)
                 failed = self._read_failure(reply)
@@ -120,10 +131,24 @@ class Driver:
         self._raise_unless(selected, Sw.OK)
         return True
 
+    async def _read_card(self) -> SamReply:
+        reply = await self._ask(self._read_command)
+        if reply.sw3 == Sw.BAD_COMMAND and self._read_command is READ_WITH_FINGERPRINTS:
+            self._read_command = READ  # an older module: text and photo only
+            reply = await self._ask(READ)
+        return reply
+
     async def _document(self, reply: SamReply) -> IdDocument:
-        document = parse_document(text_of_read(reply.data))
-        if not self._appended_address:
-            return document
+        card = card_data(reply.data, fingerprints=self._read_command is READ_WITH_FINGERPRINTS)
+        document = parse_document(card.text)
+        if card.fingerprints is not None:
+            found: dict[str, object] = {"has_fingerprints": bool(card.fingerprints)}
+            if self._options.export_fingerprints:
+                found["fingerprints"] = base64.b64encode(card.fingerprints).decode()
+            document = document.model_copy(update=found)
+        return await self._with_newest_address(document) if self._options.appended_address else document
+
+    async def _with_newest_address(self, document: IdDocument) -> IdDocument:
         appended = await self._ask(READ_APPENDED)
         if appended.sw3 == Sw.ABSENT:
             return document
@@ -147,7 +172,7 @@ class Driver:
     def _raise_unless(self, reply: SamReply, expected: int) -> None:
         if reply.sw3 == expected:
             return
-        raise _fault(reply, expected)
+        raise fault_of(reply, expected)
 
     async def _ask(self, request: Request) -> SamReply:
         for _ in range(DAMAGED_TRIES):
@@ -160,21 +185,10 @@ class Driver:
         )
 
 
-def _fault(reply: SamReply, expected: int) -> BridgeError:
-    told = f"expected SW3 {expected:02X}, got {reply.sw1:02X} {reply.sw2:02X} {reply.sw3:02X}"
-    if reply.sw3 == Sw.BAD_COMMAND:
-        return UnsupportedCommand(f"the module does not know this command ({told})")
-    if reply.sw3 in _CARD_FAULTS:
-        return DeviceFault("invalid_media", Action.RESET, f"{_CARD_FAULTS[reply.sw3]} ({told})")
-    code, action, words = _MODULE_FAULTS.get(
-        reply.sw3, ("hardware_error", Action.MAINTENANCE, "a state that the protocol's tables do not explain")
-    )
-    return DeviceFault(code, action, f"{words} ({told})")
-
-
 def open_driver(profile: PeripheralProfile, transport: Transport, clock: Clock) -> Driver:
     """The driver of one reader; ``transport`` is open before the first call."""
     options = options_of(profile, Options)
     timing = profile.timing
     link = Link(transport, SamCodec(), clock, reply_s=timing.reply_ms / 1000, attempts=timing.attempts)
-    return Driver(link, clock, options)
+    speed = Speed(profile, transport, clock) if options.find_baud else None
+    return Driver(link, clock, options, speed)

@@ -1,7 +1,7 @@
 """Ways to carry bytes to a device, behind one Protocol."""
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Transport(Protocol):
@@ -25,3 +25,11 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Give the line back; twice is allowed."""
+
+
+@runtime_checkable
+class AdjustableSpeed(Protocol):
+    """What a transport has, beside ``Transport``, when its line has a speed that can be changed while it is open."""
+
+    def set_baud(self, baud: int) -> None:
+        """Send and receive at ``baud`` from now on; bytes not read yet are dropped. Raises TransportLost."""

@@ -52,7 +52,7 @@ def _foreigner_2023(person: Person) -> list[Field]:
     return [
         (person.name, 30), (person.sex, 2), ("01", 4), (person.birth_date, 16), (person.english_name[:35], 70),
         ("9" + person.id_number[1:], 36), ("", 30), (person.valid_from, 16), (person.valid_to, 16),
-        (person.english_name[35:], 22), ("XXX", 6), ("Y", 2), ("", 6),
+        (person.english_name[35:], 22), ("XXX", 6), ("Y", 2), ("000", 6),
     ]  # fmt: skip
 
 

@@ -18,9 +18,9 @@ LONGEST_COMMAND = 64  # bytes after the length field; no command of the tables c
 BAUDS = {0: 115200, 1: 57600, 2: 38400, 3: 19200, 4: 9600}
 OK, FOUND = 0x90, 0x9F
 BAD_CHECKSUM, BAD_LENGTH, BAD_COMMAND = 0x10, 0x11, 0x21
-READ_FAILED, NO_CARD, SELECT_FAILED, ABSENT = 0x41, 0x80, 0x81, 0x91
+READ_FAILED, SELF_TEST_FAILED, NO_CARD, SELECT_FAILED, ABSENT = 0x41, 0x60, 0x80, 0x81, 0x91
 PHOTO = bytes(1024)  # WLT is proprietary: a block of zeros has the right length and shows nobody
-FINGERPRINTS = bytes(1024)
+FINGERPRINTS = b"nobody's finger " * 64  # 1024 bytes where a chip holds two fingers, 512 where it holds one
 
 Answer = tuple[int, bytes, float]
 """(SW3, data, seconds of work)."""
@@ -37,13 +37,20 @@ class SamV:
         self.baud = around.profile.line.baud
         self._card: Person | None = None
         self._kind = "citizen"
+        self._fingerprints = FINGERPRINTS
+        self._newer_address = ""
+        self._sick = False
         self._step = "idle"  # idle -> found -> selected -> read: then the card has to leave first
         self._broken_reads = 0
         self._reads = self._finds = 0
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
-        return {"insert_card": self._insert_card, "remove_card": self._remove_card, "fail_read": self._fail_read}
+        return {
+            "insert_card": self._insert_card, "remove_card": self._remove_card, "fail_read": self._fail_read,
+            "append_address": self._append_address, "set_baud": self._set_baud, "fail_self_test": self._fail_self_test,
+            "mend": self._mend,
+        }  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:
         return {
@@ -86,7 +93,7 @@ class SamV:
             return OK, b"", 0.002
         action = {
             (0x10, 0xFF): self._reset,
-            (0x11, 0xFF): lambda: (OK, b"", 0.002),
+            (0x11, 0xFF): lambda: (SELF_TEST_FAILED if self._sick else OK, b"", 0.002),
             (0x12, 0xFF): lambda: (OK, self._sam_id(), 0.005),
             (0x20, 0x01): self._find,
             (0x20, 0x02): self._select,
@@ -127,24 +134,46 @@ class SamV:
         self._reads += 1
         text = encode_text(self._card, self._kind)
         if with_fingerprints:
-            lengths = struct.pack(">HHH", len(text), len(PHOTO), len(FINGERPRINTS))
-            return OK, lengths + text + PHOTO + FINGERPRINTS, 1.4
+            lengths = struct.pack(">HHH", len(text), len(PHOTO), len(self._fingerprints))
+            return OK, lengths + text + PHOTO + self._fingerprints, 1.4
         return OK, struct.pack(">HH", len(text), len(PHOTO)) + text + PHOTO, 0.9
 
     def _read_appended(self) -> Answer:
         if self._card is None or self._step not in ("selected", "read"):
             return READ_FAILED, b"", 0.05
-        return ABSENT, b"", 0.2
+        if not self._newer_address:
+            return ABSENT, b"", 0.2
+        return OK, self._newer_address[:35].ljust(35).encode("utf-16-le"), 0.2
 
-    def _insert_card(self, person: str, kind: str = "citizen") -> None:
+    def _insert_card(self, person: str, kind: str = "citizen", fingers: int = 2) -> None:
         if self._card is not None:
             raise ButtonRefused(f"insert_card: expected an empty reader, the card of {self._card.key} lies on it")
         if kind not in KINDS:
             raise ButtonRefused(f"insert_card: kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+        if fingers not in (0, 1, 2):
+            raise ButtonRefused(f"insert_card: fingers: expected 0, 1 or 2 on the chip, got {fingers}")
+        self._fingerprints = FINGERPRINTS[: 512 * fingers]
         self._card, self._kind, self._step = self._people.person(person), kind, "idle"
 
     def _remove_card(self) -> None:
-        self._card, self._step = None, "idle"
+        self._card, self._step, self._newer_address = None, "idle", ""
+
+    def _append_address(self, address: str) -> None:
+        if self._card is None:
+            raise ButtonRefused("append_address: expected a card on the reader, there is none")
+        self._newer_address = address
+
+    def _set_baud(self, baud: int) -> None:
+        """Somebody used the module at another speed before."""
+        if baud not in BAUDS.values():
+            raise ButtonRefused(f"set_baud: expected one of {', '.join(map(str, BAUDS.values()))}, got {baud}")
+        self.baud = baud
+
+    def _fail_self_test(self) -> None:
+        self._sick = True
+
+    def _mend(self) -> None:
+        self._sick = False
 
     def _fail_read(self, times: int = 1) -> None:
         self._broken_reads = times

@@ -27,8 +27,7 @@ def test_a_citizen_is_read() -> None:
             ("", 36),
         )
     )
-    assert document.model_dump() == {
-        "kind": "citizen",
+    assert document.model_dump(exclude_defaults=True) == {
         "name": "测试员甲",
         "sex": "1",
         "nation": "01",
@@ -62,6 +61,7 @@ def test_a_permit_of_hong_kong_macao_taiwan_has_no_nation() -> None:
     )
     assert (document.kind, document.name, document.nation) == ("hk_macao_taiwan", "测试员乙", "")
     assert document.id_number == "810000199102020020"
+    assert (document.pass_number, document.issue_count) == ("H00000000", "01")
 
 
 def test_a_foreigner_of_2017_is_known_by_the_english_name() -> None:
@@ -84,6 +84,8 @@ def test_a_foreigner_of_2017_is_known_by_the_english_name() -> None:
     assert (document.kind, document.name, document.nation) == ("foreigner_2017", "DOE, JANE", "XXX")
     assert (document.id_number, document.birth_date) == ("XXX000000000000", "19920303")
     assert (document.valid_from, document.valid_to, document.issuer) == ("20180101", "20280101", "0000")
+    assert (document.english_name, document.chinese_name, document.nationality) == ("DOE, JANE", "测试员丙", "XXX")
+    assert document.version == "01"
 
 
 @pytest.mark.parametrize("name", ["DOE, JANE", "ABCDEFGHIJKLMNOPQRSTUVWXYZ ABCDEFG HIJKLMN OP"[:46], "A" * 35 + " B"])
@@ -102,11 +104,18 @@ def test_a_foreigner_of_2023_has_a_name_in_two_parts(name: str) -> None:
             (name[35:], 22),
             ("XXX", 6),
             ("Y", 2),
-            ("", 6),
+            ("012", 6),
         )
     )
     assert (document.kind, document.name, document.nation) == ("foreigner_2023", name, "XXX")
+    assert (document.english_name, document.chinese_name, document.nationality) == (name, "测试员丁", "XXX")
+    assert (document.reissue_count, document.former_link) == ("00", "012")
     assert document.id_number == "900000199304040019"
+
+
+def test_a_document_that_is_shown_by_a_logger_tells_only_its_kind() -> None:
+    document = parse_document(block(("测试员甲", 248), (" ", 2), ("", 6)))
+    assert repr(document) == "IdDocument(kind='citizen', has_fingerprints=None)"
 
 
 def test_an_unknown_kind_is_an_error_that_quotes_nothing_of_the_card() -> None:

@@ -80,10 +80,17 @@ def test_an_impossible_speed_is_refused() -> None:
 
 
 @pytest.mark.parametrize("fingerprints", [0, 512, 1024])
-def test_the_text_is_taken_out_of_an_answer_with_fingerprints(fingerprints: int) -> None:
+def test_text_and_fingerprints_are_taken_out_of_an_answer_with_both(fingerprints: int) -> None:
     text = bytes(range(256))
     head = (256).to_bytes(2) + (1024).to_bytes(2) + fingerprints.to_bytes(2)
-    assert sam_v.text_of_read(head + text + bytes(1024 + fingerprints), fingerprints=True) == text
+    features = b"F" * fingerprints
+    assert sam_v.card_data(head + text + bytes(1024) + features, fingerprints=True) == sam_v.CardData(text, features)
+
+
+def test_an_answer_without_fingerprints_has_text_only_and_shows_none_of_it() -> None:
+    found = sam_v.card_data(bytes.fromhex("01000400") + b"T" * 256 + bytes(1024))
+    assert found == sam_v.CardData(b"T" * 256)
+    assert "T" * 4 not in repr(found)
 
 
 @given(st.binary(max_size=2000), st.booleans())
@@ -91,4 +98,4 @@ def test_a_read_answer_of_another_shape_is_a_frame_error(data: bytes, fingerprin
     if data[:4] == bytes.fromhex("01000400"):
         return
     with pytest.raises(FrameError):
-        sam_v.text_of_read(data, fingerprints=fingerprints)
+        sam_v.card_data(data, fingerprints=fingerprints)

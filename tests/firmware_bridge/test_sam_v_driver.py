@@ -1,11 +1,15 @@
 import asyncio
+import base64
 
 import pytest
 
 from device_profiles.capabilities.id_reader import IdDocument, IdReaderStatus
 from device_profiles.capabilities.model import Action, DeviceState
+from device_profiles.errors import ProfileError
+from device_profiles.schema.peripheral import Line
 from firmware_bridge.errors import DeviceFault, FrameError, LinkTimeout, PeerBrokeProtocol, UnsupportedCommand
 from firmware_bridge.framing.checksums import xor8
+from firmware_bridge.registry import load_driver
 from simulators.faults import FaultyPeer, LineFault
 from simulators.peripherals.peer import Output, Peer
 from tests.builders.bench import Bench, open_bench
@@ -247,3 +251,67 @@ async def test_nothing_that_is_shown_of_a_reply_holds_what_the_card_says() -> No
     from firmware_bridge.codecs.sam_v import SamReply
 
     assert "data" not in repr(SamReply(0, 0, 0x90, b"personal"))
+
+
+@pytest.mark.parametrize(("fingers", "told"), [(2, True), (1, True), (0, False)])
+async def test_whether_a_chip_holds_fingerprints_is_told_and_they_stay_inside(fingers: int, told: bool) -> None:
+    bench = await open_bench(SIM, options={"fingerprints": True})
+    bench.press("insert_card", "p001", fingers=fingers)
+    document = await read(bench)
+    assert (document.has_fingerprints, document.fingerprints) == (told, "")
+
+
+async def test_without_the_option_nobody_asks_for_fingerprints() -> None:
+    bench = await open_bench(SIM)
+    bench.press("insert_card", "p001")
+    assert (await read(bench)).has_fingerprints is None
+
+
+async def test_fingerprints_leave_the_driver_only_when_it_is_told_so() -> None:
+    bench = await open_bench(SIM, options={"fingerprints": True, "export_fingerprints": True})
+    bench.press("insert_card", "p001", fingers=1)
+    assert base64.b64decode((await read(bench)).fingerprints) == b"nobody's finger " * 32
+
+
+async def test_exporting_what_is_not_read_is_a_wrong_profile() -> None:
+    with pytest.raises(ProfileError, match="fingerprints = true"):
+        await open_bench(SIM, options={"export_fingerprints": True})
+
+
+async def test_a_module_that_cannot_read_fingerprints_reads_the_rest() -> None:
+    table = {(0x30, 0x10): [(0x21, b"")]}
+    bench = await open_bench(SIM, wrap=lambda peer: Answering(peer, table), options={"fingerprints": True})
+    bench.press("insert_card", "p001")
+    document = await read(bench)
+    assert document.id_number
+    assert document.has_fingerprints is None
+
+
+async def test_an_address_that_was_appended_to_the_chip_is_the_one_used() -> None:
+    bench = await open_bench(SIM, options={"appended_address": True})
+    bench.press("insert_card", "p001")
+    bench.press("append_address", "样例市新路9号")
+    assert (await read(bench)).address == "样例市新路9号"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("citizen", {"nation", "address", "issuer"}),
+        ("hk_macao_taiwan", {"address", "issuer", "pass_number", "issue_count"}),
+        ("foreigner_2017", {"nation", "english_name", "chinese_name", "nationality", "issuer", "version"}),
+        ("foreigner_2023", {"nation", "english_name", "chinese_name", "nationality", "reissue_count", "former_link"}),
+    ],
+)
+async def test_every_field_of_every_kind_of_document_is_read(kind: str, fields: set[str]) -> None:
+    bench = await open_bench(SIM)
+    bench.press("insert_card", "p002", kind=kind)
+    read_fields = {name for name, value in (await read(bench)).model_dump(exclude={"kind"}).items() if value}
+    assert read_fields == fields | {"name", "sex", "birth_date", "id_number", "valid_from", "valid_to"}
+
+
+async def test_a_speed_that_the_module_does_not_have_is_a_wrong_profile() -> None:
+    bench = await open_bench(SIM)
+    odd = bench.profile.model_copy(update={"line": Line(baud=4800)})
+    with pytest.raises(ProfileError, match="115200"):
+        load_driver(odd, bench.transport, bench.clock)

@@ -15,6 +15,9 @@ ENTRY = Entry(
         "read with fingerprints": sam_v.READ_WITH_FINGERPRINTS.encode,
         "read appended": sam_v.READ_APPENDED.encode,
         "baud 115200": lambda: sam_v.set_baud(115200).encode(),
+        "baud 57600": lambda: sam_v.set_baud(57600).encode(),
+        "baud 38400": lambda: sam_v.set_baud(38400).encode(),
+        "baud 19200": lambda: sam_v.set_baud(19200).encode(),
         "baud 9600": lambda: sam_v.set_baud(9600).encode(),
     },
 )
