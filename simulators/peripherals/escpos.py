@@ -19,7 +19,7 @@ ON_LINE_CHANGE, ERROR_CHANGE, PAPER_CHANGE = 0x02, 0x04, 0x08  # bits of GS a
 REAL_TIME_S, LINE_S, CUT_S = 0.002, 0.02, 0.3
 BUFFER_HOLDS = 65536
 CLEAR_BUFFERS = bytes((8, 1, 3, 20, 1, 6, 2, 8))
-INFORMATION = {1: b"\x20", 2: b"\x03", 3: b"\x01", 65: b"_V1.00\0", 66: b"_EPSON\0", 67: b"_COMPATIBLE-80\0"}
+INFORMATION = {1: b"\x20", 2: b"\x03", 3: b"\x01", 66: b"_EPSON\0"}
 
 
 class TicketPrinter:
@@ -27,6 +27,8 @@ class TicketPrinter:
 
     def __init__(self, around: Surroundings) -> None:
         self._seed = around.seed
+        self._firmware = f"_{around.word('firmware', 'V1.00')}\0".encode()
+        self._model = f"_{around.word('model', 'COMPATIBLE-80')}\0".encode()
         self._pace = Pace(around.speed)
         self._stream = EscPosStream()
         self._waiting: deque[Token] = deque()
@@ -146,7 +148,8 @@ class TicketPrinter:
             return bytes((paper if token.args[0] in (1, 49) else 0,))
         if token.name == "GS I":
             serial = f"_{self._seed % 10**8:08d}\0".encode()
-            return serial if token.args[0] == 68 else INFORMATION.get(token.args[0])
+            told = {**INFORMATION, 65: self._firmware, 67: self._model, 68: serial}
+            return told.get(token.args[0])
         return None
 
     def _clear_buffers(self) -> None:
