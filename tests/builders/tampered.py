@@ -82,3 +82,19 @@ def losing(start: str, part: int, times: int = 1) -> Change:
         return answers
 
     return change
+
+
+def losing_enquired(start: str, times: int = 1) -> Change:
+    """Lose the answers to the first ``times`` ENQ (05) that follow frames that start so."""
+    left, asked = [times], [False]
+
+    def change(data: bytes, answers: Output) -> Output:
+        if data != b"\x05":
+            asked[0] = data.startswith(bytes.fromhex(start))
+            return answers
+        if left[0] and asked[0]:
+            left[0] -= 1
+            return []
+        return answers
+
+    return change
