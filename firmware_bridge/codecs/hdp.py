@@ -5,15 +5,13 @@ with the units, functions and lengths that the profile has.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
 from firmware_bridge.codecs import modbus
+from firmware_bridge.codecs.hdp_model import MAGIC, TEXT_BYTES, DeviceClass, EventBlock, Show, cut_text
 from firmware_bridge.codecs.modbus import Function, Refused, Registers, Written
 
-MAGIC = 0x4844  # "HD"
 EVENT_BLOCK = 0x00  # first of the seven input registers
-TEXT_BYTES = 64  # registers 20h to 3Fh
 
 _EVENT_BLOCK_SIZE = 7
 _UNITS = range(1, 33)
@@ -21,14 +19,6 @@ _FUNCTIONS = frozenset((Function.READ_HOLDING, Function.READ_INPUT, Function.WRI
 _LONGEST_DATA = TEXT_BYTES + 2  # the largest block that the profile has: length and text
 
 Reply = modbus.Reply
-
-
-class DeviceClass(IntEnum):
-    """Input register 2."""
-
-    EVALUATOR = 1
-    DISPLAY = 2
-    CALLER = 3
 
 
 class Holding(IntEnum):
@@ -41,29 +31,6 @@ class Holding(IntEnum):
     EVENT_SEEN = 0x14  # last event sequence that the host has made durable
     TEXT_LENGTH = 0x1F  # in bytes
     TEXT = 0x20
-
-
-class Show(IntEnum):
-    """Values of the command register."""
-
-    IDLE = 0
-    WELCOME = 1
-    ASK_RATING = 2
-    THANKS = 3
-    PAUSED = 4
-
-
-@dataclass(frozen=True, slots=True)
-class EventBlock:
-    """Input registers 0 to 6. ``code`` 0: no event yet; ``age_s`` is how long ago the event happened."""
-
-    magic: int
-    version: int
-    device_class: int
-    faults: int
-    sequence: int
-    code: int
-    age_s: float
 
 
 def encode_read_events(unit: int) -> bytes:
@@ -99,7 +66,7 @@ def text_registers(text: str) -> list[int]:
 
     What does not fit into 64 bytes is cut at a whole character; the rest is filled with spaces.
     """
-    data = text.encode("utf-8", "replace")[:TEXT_BYTES].decode("utf-8", "ignore").encode("utf-8")
+    data = cut_text(text)
     filled = data.ljust(TEXT_BYTES)
     return [len(data), *(int.from_bytes(filled[at : at + 2], "big") for at in range(0, TEXT_BYTES, 2))]
 

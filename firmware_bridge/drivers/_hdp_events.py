@@ -2,16 +2,17 @@
 
 The rule:
 
-* The unit shows one event at a time: sequence (input register 4), code (5) and age (6). It waits for the host while
-  code is not 0 and holding register 14h is another number than the sequence. Writing the sequence to 14h lets it go.
+* The unit shows one event at a time: sequence, code and age (Modbus: input registers 4, 5 and 6). It waits for the host
+  while code is not 0 and the number seen last (holding register 14h) is another one than the sequence. Writing the
+  sequence there lets it go.
 * An event's identity is its sequence, its code and when it happened (now minus age). The sequence alone is not
   enough: it wraps, and it starts again when the unit's power comes back. Two sightings with the same sequence and
   code are one event when the second did not happen more than ``SAME_WITHIN_S`` after the first; a new one cannot,
   because a restart and a finger take longer.
-* ``confirm`` looks first and writes 14h only when the unit still shows that very event, so that an old number is
+* ``confirm`` looks first and writes the number only when the unit still shows that very event, so that an old number is
   never written into a unit that has just restarted. Its write may be lost: the event is then settled, not reported,
   when it is seen again.
-* A unit that has just started (sequence 0, code 0) with a number in 14h from its former life gets 0 written there:
+* A unit that has just started (sequence 0, code 0) with a number seen in its former life gets 0 written there:
   otherwise its event of that number would look as if it had been seen.
 """
 
@@ -19,7 +20,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from device_profiles.capabilities.model import Event, Shape
-from firmware_bridge.codecs.hdp import Holding
 from firmware_bridge.drivers._hdp_unit import HdpUnit, Sighting
 from firmware_bridge.errors import LinkTimeout
 
@@ -58,7 +58,7 @@ class HeldEvents:
         """The event that waits for the host, the same one until ``confirm``."""
         sighting = await self._unit.look_for_poll()
         await self._notice_restart(sighting)
-        if sighting.block.code == 0 or await self._unit.read(Holding.EVENT_SEEN) == sighting.block.sequence:
+        if sighting.block.code == 0 or await self._unit.event_seen() == sighting.block.sequence:
             return None
         held = _held(sighting)
         if self._confirmed is not None and self._confirmed.is_again(held):
@@ -81,12 +81,12 @@ class HeldEvents:
 
     async def _let_go(self, held: Held) -> None:
         with suppress(LinkTimeout):  # made good when the event is seen again: nothing is lost or doubled
-            await self._unit.write(Holding.EVENT_SEEN, [held.sequence])
+            await self._unit.let_go(held.sequence)
 
     async def _notice_restart(self, sighting: Sighting) -> None:
         just_started = sighting.block.sequence == 0 and sighting.block.code == 0
-        if just_started and not self._just_started and await self._unit.read(Holding.EVENT_SEEN) != 0:
-            await self._unit.write(Holding.EVENT_SEEN, [0])
+        if just_started and not self._just_started and await self._unit.event_seen() != 0:
+            await self._unit.let_go(0)
         self._just_started = just_started
 
 

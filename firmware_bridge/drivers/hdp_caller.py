@@ -4,10 +4,11 @@ from device_profiles.capabilities.caller import CallerKey, CallerStatus, KeyPres
 from device_profiles.capabilities.model import Command, Event, Identity, Shape
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
-from firmware_bridge.codecs.hdp import DeviceClass
+from firmware_bridge.codecs.hdp_model import DeviceClass
 from firmware_bridge.drivers import unsupported
 from firmware_bridge.drivers._hdp_events import HeldEvents
-from firmware_bridge.drivers._hdp_unit import HdpUnit, open_unit
+from firmware_bridge.drivers._hdp_modbus import open_unit
+from firmware_bridge.drivers._hdp_unit import HdpUnit
 from firmware_bridge.errors import PeerBrokeProtocol
 from firmware_bridge.transports import Transport
 
@@ -47,10 +48,10 @@ class Driver:
         await self._events.confirm(event)
 
     def counters(self) -> dict[str, float]:
-        return self._unit.link.counters.as_metrics()
+        return self._unit.counters.as_metrics()
 
     async def close(self) -> None:
-        await self._unit.link.close()
+        await self._unit.close()
 
 
 def open_driver(profile: PeripheralProfile, transport: Transport, clock: Clock) -> Driver:

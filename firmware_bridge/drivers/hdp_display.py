@@ -6,9 +6,10 @@ from device_profiles.errors import HallRuleError
 from device_profiles.hall.numbers import parse_number
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
-from firmware_bridge.codecs.hdp import DeviceClass, Holding, Show, text_registers
+from firmware_bridge.codecs.hdp_model import DeviceClass, Show
 from firmware_bridge.drivers import arguments, unsupported
-from firmware_bridge.drivers._hdp_unit import HdpUnit, open_unit
+from firmware_bridge.drivers._hdp_modbus import open_unit
+from firmware_bridge.drivers._hdp_unit import HdpUnit, Picture
 from firmware_bridge.errors import UnsupportedCommand
 from firmware_bridge.transports import Transport
 
@@ -33,9 +34,7 @@ class Driver:
         wanted = arguments(args, DisplayArgs)
         prefix, number = _ticket(wanted.ticket)
         mode = Show.WELCOME if wanted.ticket or wanted.text else Show.IDLE
-        # The text first, then number and mode in one step: a citizen never sees a new number that half belongs.
-        await self._unit.write(Holding.TEXT_LENGTH, text_registers(wanted.text))
-        await self._unit.write(Holding.COMMAND, [mode, prefix, number, wanted.counter])
+        await self._unit.show(Picture(mode, prefix, number, wanted.counter, wanted.text))
         return Nothing()
 
     async def poll(self) -> list[Event]:
@@ -45,10 +44,10 @@ class Driver:
         """A display has no events."""
 
     def counters(self) -> dict[str, float]:
-        return self._unit.link.counters.as_metrics()
+        return self._unit.counters.as_metrics()
 
     async def close(self) -> None:
-        await self._unit.link.close()
+        await self._unit.close()
 
 
 def _ticket(text: str) -> tuple[int, int]:

@@ -8,10 +8,11 @@ from device_profiles.capabilities.evaluator import EvaluatorStatus, PadArgs, Rat
 from device_profiles.capabilities.model import Command, Event, Identity, Nothing, Shape
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
-from firmware_bridge.codecs.hdp import DeviceClass, Holding, Show
+from firmware_bridge.codecs.hdp_model import DeviceClass, Show
 from firmware_bridge.drivers import arguments, unsupported
 from firmware_bridge.drivers._hdp_events import Held, HeldEvents
-from firmware_bridge.drivers._hdp_unit import HdpUnit, open_unit
+from firmware_bridge.drivers._hdp_modbus import open_unit
+from firmware_bridge.drivers._hdp_unit import HdpUnit
 from firmware_bridge.errors import PeerBrokeProtocol
 from firmware_bridge.transports import Transport
 
@@ -51,7 +52,7 @@ class Driver:
         wanted = arguments(args, PadArgs)
         subject = wanted.subject if wanted.mode == "ask_rating" else ""
         self._subjects.append((self._unit.clock.monotonic(), subject))
-        await self._unit.write(Holding.COMMAND, [_MODES[wanted.mode]])
+        await self._unit.show_mode(_MODES[wanted.mode])
         return Nothing()
 
     async def poll(self) -> list[Event]:
@@ -67,10 +68,10 @@ class Driver:
         await self._events.confirm(event)
 
     def counters(self) -> dict[str, float]:
-        return self._unit.link.counters.as_metrics()
+        return self._unit.counters.as_metrics()
 
     async def close(self) -> None:
-        await self._unit.link.close()
+        await self._unit.close()
 
     def _subject_of(self, held: Held) -> str:
         """The first subject in force around the time of the touch: a pad takes a grade only while it asks."""

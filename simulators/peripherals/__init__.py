@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import accumulate
 from typing import Any
 
 from device_profiles.schema.peripheral import PeripheralProfile
@@ -14,16 +15,17 @@ __all__ = ["Output", "Peer", "build_peer"]
 def build_peer(profile: PeripheralProfile, seed: int, shared: dict[str, Any], speed: float = 1.0) -> Peer:
     """The simulated device of a profile. Devices of one machine get the same ``shared`` (people, card path).
 
-    The module is named like the driver, or like the driver's family (``hdp_display`` -> ``hdp``). The same seed and
+    The module is named like the driver, or like the driver's family (``hdp_smp_caller`` -> ``hdp_smp``, ``hdp_display``
+    -> ``hdp``). The same seed and
     the same input give the same output. Raises UnknownName when there is no module.
     """
     known = {**profile.options, **profile.simulator}
     around = Surroundings(profile.model_copy(update={"options": known}), seed, shared, speed)
-    family = profile.driver.partition("_")[0]
-    for name in (profile.driver, family):
+    names = ["_".join(words) for words in accumulate([word] for word in profile.driver.split("_"))]
+    for name in reversed(names):
         if find_spec(f"{__name__}.{name}") is not None:
             peer: Peer = import_module(f"{__name__}.{name}").open_peer(around)
             return peer
     raise UnknownName(
-        f"{profile.id}: expected a module {profile.driver}.py or {family}.py in simulators/peripherals, found none"
+        f"{profile.id}: expected a module {profile.driver}.py or {names[0]}.py in simulators/peripherals, found none"
     )

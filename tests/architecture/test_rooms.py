@@ -7,11 +7,21 @@ from pathlib import Path
 import pytest
 
 from device_profiles.catalog import load_catalog
+from scripts.peripheral_table import page_of
 
 ROOMS = ("device_profiles", "firmware_bridge", "edge_agent", "cloud", "simulators", "tests")
 CATALOG = load_catalog()
 # The three HDP drivers speak one protocol: one codec, one simulator, one vector file.
-PROTOCOL_OF = {"hdp_evaluator": "hdp", "hdp_display": "hdp", "hdp_caller": "hdp"}
+PROTOCOL_OF = {
+    "hdp_evaluator": "hdp",
+    "hdp_display": "hdp",
+    "hdp_caller": "hdp",
+    "hdp_smp_evaluator": "hdp_smp",
+    "hdp_smp_display": "hdp_smp",
+    "hdp_smp_caller": "hdp_smp",
+    "modbus_auxiliaries": "modbus",
+    "modbus_lights": "modbus",
+}
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -27,6 +37,13 @@ def test_a_peripheral_has_driver_simulator_and_vectors(repo_root: Path, profile_
     assert find_spec(f"firmware_bridge.drivers.{driver}"), f"{profile_id}: no driver {driver}"
     assert find_spec(f"simulators.peripherals.{protocol}"), f"{profile_id}: no simulator {protocol}"
     assert (repo_root / "tests" / "vectors" / f"{protocol}.toml").exists(), f"{profile_id}: no vectors for {protocol}"
+
+
+@pytest.mark.parametrize("driver", sorted({profile.driver for profile in CATALOG.peripherals.values()}))
+def test_a_driver_has_a_page(repo_root: Path, driver: str) -> None:
+    lines = (repo_root / "docs" / "peripherals" / page_of(driver)).read_text().splitlines()
+    assert lines[0].startswith("# ")
+    assert len(lines) <= 120
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/walk-through.md"])
