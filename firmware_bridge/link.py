@@ -19,9 +19,10 @@ The rules, the same for every protocol:
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from device_profiles.capabilities.model import Effect
@@ -32,6 +33,7 @@ from firmware_bridge.transports import Transport
 Reply = TypeVar("Reply")
 ReplyOut = TypeVar("ReplyOut", covariant=True)
 
+ROUND_TRIPS = 256  # that the quantiles of the round-trip time look back on
 LATE_REPLY_S = 0.1  # how long after a time-out a late answer is waited for before the next try
 
 
@@ -52,7 +54,7 @@ class Codec(Protocol[ReplyOut]):
 
 @dataclass(slots=True)
 class LinkCounters:
-    """What a link has been through since it was made."""
+    """What a link has been through since it was made, and how long its last ``ROUND_TRIPS`` answers took."""
 
     requests: int = 0
     retries: int = 0
@@ -60,11 +62,23 @@ class LinkCounters:
     stale: int = 0
     unsolicited: int = 0
     discarded_bytes: int = 0
-    rtt_ms_last: float = 0.0
+    round_trips_s: deque[float] = field(default_factory=lambda: deque(maxlen=ROUND_TRIPS))
 
     def as_metrics(self) -> dict[str, float]:
-        """Telemetry names and values."""
-        return {name: float(value) for name, value in asdict(self).items()}
+        """Telemetry names and values; the names are stable (docs/line.md). ``rtt_ms_*`` only when something answered.
+
+        The quantiles are worked out here, once per sample, and not with every answer.
+        """
+        metrics = {name: float(getattr(self, name)) for name in _COUNTED}
+        if self.round_trips_s:
+            ordered = sorted(self.round_trips_s)
+            metrics["rtt_ms_last"] = self.round_trips_s[-1] * 1000
+            metrics["rtt_ms_p50"] = ordered[(len(ordered) - 1) // 2] * 1000
+            metrics["rtt_ms_p99"] = ordered[(len(ordered) * 99 - 1) // 100] * 1000
+        return metrics
+
+
+_COUNTED = ("requests", "retries", "timeouts", "stale", "unsolicited", "discarded_bytes")
 
 
 class Exchange(Generic[Reply]):
@@ -97,13 +111,27 @@ class Exchange(Generic[Reply]):
 
         Raises LinkTimeout (READ, IDEMPOTENT) or OutcomeUnknown (ONCE), TransportLost.
         """
+        return await self.tries(data, effect=effect, accept=accept, deadline_s=deadline_s, turn=nullcontext)
+
+    async def tries(
+        self,
+        data: bytes,
+        *,
+        effect: Effect,
+        accept: Callable[[Reply], bool],
+        deadline_s: float | None,
+        turn: Callable[[], AbstractAsyncContextManager[None]],
+    ) -> Reply:
+        """As ``request``; each try takes ``turn``, so that a device which stays silent does not hold up the others."""
         within_s = self._reply_s if deadline_s is None else deadline_s
         tries = 1 if effect is Effect.ONCE else self._attempts
         self.counters.requests += 1
         for attempt in range(tries):
             if attempt:
                 self.counters.retries += 1
-            if (reply := await self._try(data, effect, accept, within_s)) is not None:
+            async with turn():
+                reply = await self._try(data, effect, accept, within_s)
+            if reply is not None:
                 if attempt:  # the device may answer the earlier tries as well
                     self._owe(within_s)
                 return reply
@@ -140,7 +168,7 @@ class Exchange(Generic[Reply]):
         except (TransportLost, LinkTimeout) as error:
             raise _lost(effect, error) from error
         if reply is not None:
-            self.counters.rtt_ms_last = (self._clock.monotonic() - started) * 1000
+            self.counters.round_trips_s.append(self._clock.monotonic() - started)
         return reply
 
     async def _accepted(self, accept: Callable[[Reply], bool], within_s: float) -> Reply | None:
@@ -245,9 +273,10 @@ class Link(Generic[Reply]):
     async def request(
         self, data: bytes, *, effect: Effect, accept: Callable[[Reply], bool], deadline_s: float | None = None
     ) -> Reply:
-        """One question, one answer; see ``Exchange.request``."""
-        async with self._turn:
-            return await self._line.request(data, effect=effect, accept=accept, deadline_s=deadline_s)
+        """One question, one answer; see ``Exchange.request``. Others get their turn between two tries."""
+        return await self._line.tries(
+            data, effect=effect, accept=accept, deadline_s=deadline_s, turn=lambda: self._turn
+        )
 
     async def send(self, data: bytes) -> None:
         """Write ``data``; no reply is expected."""

@@ -16,7 +16,7 @@ OpenDriver = Callable[[PeripheralProfile, Transport, Clock], Driver]
 OpenTransport = Callable[[PeripheralProfile, str], Transport]
 
 _SYSTEM_CLOCK = SystemClock()
-_NOT_BY_NAME = {"memory"}  # transports without an address
+_NOT_BY_NAME = {"memory", "recording"}  # transports without an address
 
 
 def load_driver(profile: PeripheralProfile, transport: Transport, clock: Clock = _SYSTEM_CLOCK) -> Driver:
@@ -44,7 +44,8 @@ def transport_for(profile: PeripheralProfile, port: str) -> Transport:
     """
     scheme, separator, address = port.partition("://")
     name = scheme if separator else profile.attachment
-    known = sorted(m.name for m in pkgutil.iter_modules(transports.__path__) if m.name not in _NOT_BY_NAME)
+    modules = (m.name for m in pkgutil.iter_modules(transports.__path__))
+    known = sorted(module for module in modules if module not in _NOT_BY_NAME and not module.startswith("_"))
     if name not in known:
         raise ProfileError(f"port {port!r}: expected a path or {'://, '.join(known)}://, got {name!r}")
     module = importlib.import_module(f"{transports.__name__}.{name}")

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from device_profiles.capabilities.model import Effect
 from firmware_bridge.errors import LinkTimeout, OutcomeUnknown, TransportLost
 from firmware_bridge.framing.buffer import NEED_MORE, Found, FrameBuffer, frame
-from firmware_bridge.link import LATE_REPLY_S, Link
+from firmware_bridge.link import LATE_REPLY_S, ROUND_TRIPS, Link
 from firmware_bridge.transports.memory import MemoryTransport, VirtualClock
 
 Answers = Sequence[tuple[float, bytes]]
@@ -86,6 +87,26 @@ async def test_an_answer_comes_back_and_is_timed() -> None:
     assert metrics["requests"] == 1
     assert metrics["retries"] == 0
     assert metrics["rtt_ms_last"] == pytest.approx(250)
+
+
+async def test_the_quantiles_of_the_round_trip_come_from_the_last_answers() -> None:
+    line = await opened(*[[(n / 200, b"yes.")] for n in range(1, 101)])
+    assert "rtt_ms_p50" not in line.link.counters.as_metrics()
+    for _ in range(100):
+        await line.ask()
+    metrics = line.link.counters.as_metrics()
+    assert metrics["rtt_ms_p50"] == pytest.approx(250)
+    assert metrics["rtt_ms_p99"] == pytest.approx(495)
+    line.link.counters.round_trips_s.extend([0.001] * ROUND_TRIPS)
+    assert line.link.counters.as_metrics()["rtt_ms_p99"] == pytest.approx(1)
+
+
+async def test_the_names_of_the_metrics_are_those_that_are_documented(repo_root: Path) -> None:
+    line = await opened([(0.1, b"yes.")])
+    await line.ask()
+    documented = (repo_root / "docs" / "line.md").read_text()
+    for name in line.link.counters.as_metrics():
+        assert f"`{name}`" in documented
 
 
 @pytest.mark.parametrize("effect", [Effect.READ, Effect.IDEMPOTENT])

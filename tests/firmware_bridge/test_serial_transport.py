@@ -16,7 +16,8 @@ from device_profiles.schema.peripheral import Line
 from firmware_bridge.clock import SystemClock
 from firmware_bridge.errors import LinkTimeout, OutcomeUnknown, TransportLost
 from firmware_bridge.link import Link
-from firmware_bridge.transports.serial import HELD_LIMIT, READ_SIZE, SerialTransport
+from firmware_bridge.transports._descriptor import HELD_LIMIT, READ_SIZE
+from firmware_bridge.transports.serial import SerialTransport
 from tests.firmware_bridge.test_link import Words
 
 LINE = Line(baud=115200)

@@ -13,6 +13,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "postgres": ("postgres", "initdb"),
     "victoria": ("victoria-metrics", "victoria-metrics-prod"),
     "chromium": ("chromium", "chromium-browser"),
+    "ser2net": ("ser2net",),
 }
 
 
