@@ -38,7 +38,7 @@ class Cell:
 
 
 class ModbusUnit:
-    """Typed access to one unit. Every call raises LinkTimeout, TransportLost, DeviceFault, or PeerBrokeProtocol when the
+    """Typed access to one unit. Calls raise LinkTimeout, TransportLost, DeviceFault, or PeerBrokeProtocol when the
     unit lacks what the profile demands.
     """
 
