@@ -1,8 +1,11 @@
-"""Fingerprint module (XFS4IoT Biometric): only accept or refuse and a score leave the driver."""
+"""Fingerprint module (XFS4IoT Biometric): only accept or refuse and a score leave the driver.
+
+One exception: a driver that its profile tells so (``export_templates``) hands out the template of an enrolment.
+"""
 
 from pydantic import Field
 
-from device_profiles.capabilities.model import Capability, Command, Effect, Shape, Status, commands
+from device_profiles.capabilities.model import Capability, Command, Effect, Shape, Status, commands, personal
 
 
 class FingerprintStatus(Status):
@@ -21,6 +24,12 @@ class EnrolArgs(FingerArgs):
     """Store the finger (taken twice) at ``page`` of the module's database."""
 
     page: int = Field(ge=0, le=65535)
+
+
+class EnrolOutput(Shape):
+    """``template`` is empty unless the module's profile lets templates out."""
+
+    template: str = personal("the module's own format, in base64")
 
 
 class MatchOutput(Shape):
@@ -49,7 +58,7 @@ FINGERPRINT = Capability(
     commands=commands(
         Command("identify", Effect.READ, FingerArgs, MatchOutput),
         Command("verify", Effect.READ, PageArgs, MatchOutput),
-        Command("enrol", Effect.IDEMPOTENT, EnrolArgs),
+        Command("enrol", Effect.IDEMPOTENT, EnrolArgs, EnrolOutput),
         Command("delete", Effect.IDEMPOTENT, DeleteArgs),
     ),
 )

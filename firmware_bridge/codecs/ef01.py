@@ -4,7 +4,8 @@ Source: ZFM-20 and R503 user manuals, agreed upon by five public drivers. ``EF 0
 payload | sum (2)``, big-endian; length = payload + 2, sum = 16-bit sum of PID, length and payload. The first payload
 byte of an acknowledgement is a confirmation code. An R503 also sends a lone 55h after power-on: that is noise here.
 
-Images and templates are biometric data: no command that brings one out of the module exists in this file.
+Images and templates are biometric data: no command that brings an image out of the module exists in this file, and
+``repr`` of what a template comes in keeps it to itself.
 """
 
 from dataclasses import dataclass, field
@@ -16,8 +17,8 @@ from firmware_bridge.framing.checksums import sum16
 ANY_ADDRESS = 0xFFFFFFFF  # the factory address; a module answers to it
 
 _PREAMBLE = b"\xef\x01"
-_COMMAND, _ACK = 0x01, 0x07
-_PIDS = (0x01, 0x02, 0x07, 0x08)
+_COMMAND, _DATA, _ACK, _LAST_DATA = 0x01, 0x02, 0x07, 0x08
+_PIDS = (_COMMAND, _DATA, _ACK, _LAST_DATA)
 _HEADER, _SUM = 9, 2
 _LONGEST_PAYLOAD = 256
 
@@ -32,6 +33,7 @@ class Instruction(IntEnum):
     MAKE_TEMPLATE = 0x05
     STORE = 0x06
     LOAD = 0x07
+    UPLOAD_TEMPLATE = 0x08
     DELETE = 0x0C
     READ_PARAMETERS = 0x0F
     VERIFY_PASSWORD = 0x13
@@ -52,7 +54,10 @@ class Confirmation(IntEnum):
     TEMPLATES_DIFFER = 0x0A
     BAD_PAGE = 0x0B
     DATABASE_READ = 0x0C
+    UPLOAD_FAILED = 0x0D
+    IMAGE_UPLOAD_FAILED = 0x0F
     DELETE_FAILED = 0x10
+    CLEAR_FAILED = 0x11
     WRONG_PASSWORD = 0x13
     NO_IMAGE = 0x15
     FLASH = 0x18
@@ -68,6 +73,18 @@ class Acknowledgement:
     address: int
     confirmation: int
     data: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DataPacket:
+    """A part of what UPLOAD_TEMPLATE brings, after its acknowledgement."""
+
+    address: int
+    last: bool
+    data: bytes = field(repr=False)
+
+
+Ef01Reply = Acknowledgement | DataPacket
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +115,7 @@ def parse_parameters(data: bytes) -> Parameters:
 
 
 class Ef01Codec:
-    """The receiving side: acknowledgements only; other packets are checked and dropped."""
+    """The receiving side: acknowledgements and data; commands, which only a host sends, are checked and dropped."""
 
     def __init__(self) -> None:
         self._buffer = FrameBuffer(_find, _HEADER + _LONGEST_PAYLOAD + _SUM)
@@ -111,11 +128,13 @@ class Ef01Codec:
     def feed(self, data: bytes) -> None:
         self._buffer.feed(data)
 
-    def next_reply(self) -> Acknowledgement | None:
+    def next_reply(self) -> Ef01Reply | None:
         while (found := self._buffer.next()) is not None:
-            payload = found[_HEADER:-_SUM]
+            address, payload = int.from_bytes(found[2:6], "big"), found[_HEADER:-_SUM]
             if found[6] == _ACK:
-                return Acknowledgement(int.from_bytes(found[2:6], "big"), payload[0], payload[1:])
+                return Acknowledgement(address, payload[0], payload[1:])
+            if found[6] != _COMMAND:
+                return DataPacket(address, found[6] == _LAST_DATA, payload)
             self._ignored += len(found)
         return None
 

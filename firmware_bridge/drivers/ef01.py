@@ -1,13 +1,17 @@
 """Fingerprint modules of the EF 01 family (ZFM-20, R30x, FPM10A, AS608, R503).
 
-Only accept or refuse, a page and a score leave this file: images and templates stay inside the module.
+Only accept or refuse, a page and a score leave this file: images stay inside the module, and so do templates unless
+``Options.export_templates`` says otherwise.
 """
+
+import base64
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from device_profiles.capabilities.fingerprint import (
     DeleteArgs,
     EnrolArgs,
+    EnrolOutput,
     FingerArgs,
     FingerprintStatus,
     MatchOutput,
@@ -20,12 +24,15 @@ from firmware_bridge.codecs.ef01 import (
     ANY_ADDRESS,
     Acknowledgement,
     Confirmation,
+    DataPacket,
     Ef01Codec,
+    Ef01Reply,
     Instruction,
     encode,
     parse_parameters,
 )
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._ef01_faults import fault_of
 from firmware_bridge.errors import DeviceFault, FrameError, PeerBrokeProtocol
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
@@ -38,16 +45,8 @@ _DATA_BYTES = {
     Instruction.COUNT_TEMPLATES: 2,
 }
 _LAY_AGAIN = (Confirmation.IMAGE_FAILED, Confirmation.IMAGE_MESSY, Confirmation.FEW_FEATURES, Confirmation.NO_IMAGE)
-_FAULTS: dict[int, tuple[str, Action, str]] = {
-    Confirmation.BAD_PAGE: ("invalid_identifier", Action.SOFTWARE_ERROR, "no such page"),
-    Confirmation.DATABASE_READ: ("invalid_identifier", Action.SOFTWARE_ERROR, "no valid template at this page"),
-    Confirmation.DELETE_FAILED: ("hardware_error", Action.MAINTENANCE, "a template cannot be deleted"),
-    Confirmation.WRONG_PASSWORD: ("not_authorised", Action.CONFIGURATION, "wrong password"),
-    Confirmation.FLASH: ("hardware_error", Action.MAINTENANCE, "the flash memory cannot be written"),
-    Confirmation.PASSWORD_NEEDED: ("not_authorised", Action.CONFIGURATION, "the password was not verified"),
-}
-_UNLISTED = ("hardware_error", Action.MAINTENANCE, "a code that this driver does not expect here")
 _FIRST, _SECOND = 1, 2  # the module's two feature buffers
+_LONGEST_TEMPLATE = 16 * 1024  # modules send 512 to 1536 bytes
 
 
 class Options(BaseModel):
@@ -57,6 +56,7 @@ class Options(BaseModel):
 
     address: int = Field(default=ANY_ADDRESS, ge=0, le=ANY_ADDRESS)
     password: int = Field(default=0, ge=0, le=0xFFFFFFFF, description="of the module; 0 from the factory")
+    export_templates: bool = Field(default=False, description="enrolling hands the template out, as a personal field")
     finger_ms: int = Field(default=150, ge=50, le=5000, description="pace of looking for a finger")
 
 
@@ -65,7 +65,7 @@ class Driver:
 
     capability = "fingerprint"
 
-    def __init__(self, link: Link[Acknowledgement], clock: Clock, options: Options, attempts: int) -> None:
+    def __init__(self, link: Link[Ef01Reply], clock: Clock, options: Options, attempts: int) -> None:
         self._link = link
         self._clock = clock
         self._options = options
@@ -83,7 +83,12 @@ class Driver:
         return Identity(model=f"EF01 system {parameters.system_id:04X}", serial_number=f"{parameters.address:08X}")
 
     async def status(self) -> FingerprintStatus:
-        count = (await self._done(Instruction.COUNT_TEMPLATES)).data
+        try:
+            count = (await self._done(Instruction.COUNT_TEMPLATES)).data
+        except DeviceFault as fault:
+            if fault.code != "hardware_error":
+                raise
+            return FingerprintStatus(device=DeviceState.HARDWARE_ERROR)
         return FingerprintStatus(device=DeviceState.ONLINE, enrolled=int.from_bytes(count[:2], "big"))
 
     async def execute(self, command: Command, args: Shape) -> Shape:
@@ -131,7 +136,7 @@ class Driver:
             return MatchOutput(matched=False)
         return MatchOutput(matched=True, page=page, score=int.from_bytes(compared.data[:2], "big"))
 
-    async def _enrol(self, page: int, wait_s: float) -> Nothing:
+    async def _enrol(self, page: int, wait_s: float) -> EnrolOutput:
         give_up = self._clock.monotonic() + wait_s
         await self._capture(_FIRST, give_up)
         await self._until(give_up, Confirmation.NO_FINGER, "the finger to be lifted")
@@ -140,7 +145,25 @@ class Driver:
         if made.confirmation == Confirmation.TEMPLATES_DIFFER:
             raise DeviceFault("no_capture_data", Action.RESET, "expected the same finger twice, the images differ")
         await self._done(Instruction.STORE, bytes((_FIRST,)) + page.to_bytes(2, "big"), effect=Effect.IDEMPOTENT)
-        return Nothing()
+        if not self._options.export_templates:
+            return EnrolOutput()
+        return EnrolOutput(template=base64.b64encode(await self._template()).decode())
+
+    async def _template(self) -> bytes:
+        """The template in the first buffer, in parts after an acknowledgement of its own."""
+        parts = bytearray()
+        async with self._link.exchange() as line:
+            packet = encode(Instruction.UPLOAD_TEMPLATE, bytes((_FIRST,)), address=self._options.address)
+            begun = await line.request(packet, effect=Effect.READ, accept=_is_acknowledgement)
+            assert isinstance(begun, Acknowledgement)
+            self._raise_unless(begun, Instruction.UPLOAD_TEMPLATE, ())
+            while len(parts) <= _LONGEST_TEMPLATE:
+                part = await line.reply(effect=Effect.READ, accept=_is_data)
+                assert isinstance(part, DataPacket)
+                parts += part.data
+                if part.last:
+                    return bytes(parts)
+        raise PeerBrokeProtocol(f"template: expected at most {_LONGEST_TEMPLATE} bytes, got more")
 
     async def _delete(self, page: int) -> Nothing:
         one = (1).to_bytes(2, "big")
@@ -189,13 +212,16 @@ class Driver:
         return answer
 
     async def _ask(self, instruction: Instruction, data: bytes, effect: Effect = Effect.READ) -> Acknowledgement:
-        def accept(answer: Acknowledgement) -> bool:
+        def accept(answer: Ef01Reply) -> bool:
+            if not isinstance(answer, Acknowledgement):
+                return False
             length_fits = len(answer.data) == _DATA_BYTES.get(instruction, 0)
             return answer.address == self._options.address and (length_fits or answer.confirmation != Confirmation.OK)
 
         packet = encode(instruction, data, address=self._options.address)
         for _ in range(self._attempts):
             answer = await self._link.request(packet, effect=effect, accept=accept)
+            assert isinstance(answer, Acknowledgement)
             if answer.confirmation != Confirmation.PACKET_ERROR:  # damaged on the way: not carried out
                 return answer
         raise FrameError(f"the module received {self._attempts} damaged packets; check the cable and the line's speed")
@@ -203,15 +229,22 @@ class Driver:
     def _raise_unless(self, answer: Acknowledgement, instruction: Instruction, but: tuple[Confirmation, ...]) -> None:
         if answer.confirmation == Confirmation.OK or answer.confirmation in but:
             return
-        code, action, words = _FAULTS.get(answer.confirmation, _UNLISTED)
-        raise DeviceFault(
-            code, action, f"{words} (confirmation {answer.confirmation:02X} of {instruction.name.lower()})"
-        )
+        raise fault_of(answer.confirmation, instruction)
+
+
+def _is_acknowledgement(reply: Ef01Reply) -> bool:
+    return isinstance(reply, Acknowledgement)
+
+
+def _is_data(reply: Ef01Reply) -> bool:
+    return isinstance(reply, DataPacket)
 
 
 def open_driver(profile: PeripheralProfile, transport: Transport, clock: Clock) -> Driver:
     """The driver of one module; ``transport`` is open before the first call."""
     options = options_of(profile, Options)
     timing = profile.timing
-    link = Link(transport, Ef01Codec(), clock, reply_s=timing.reply_ms / 1000, attempts=timing.attempts)
+    link: Link[Ef01Reply] = Link(
+        transport, Ef01Codec(), clock, reply_s=timing.reply_ms / 1000, attempts=timing.attempts
+    )
     return Driver(link, clock, options, timing.attempts)

@@ -1,7 +1,8 @@
 """Fingerprint module of the ZFM-20 / R30x / AS608 kind: packets that start EF 01.
 
 Written from the module manuals: ``EF 01 | address | PID | length | payload | sum``, sum of PID..payload modulo 2^16.
-A finger is its owner's key here: the module compares owners, so no biometric data exists at all.
+A finger is its owner's key here: the module compares owners, so no biometric data exists at all. What it uploads as a
+template is its owner's key, repeated.
 """
 
 import struct
@@ -13,11 +14,12 @@ from simulators.people import FINGERS_KNOWN
 from simulators.peripherals.peer import Inbox, Output, Pace, Surroundings
 
 START = b"\xef\x01"
-COMMAND, ACKNOWLEDGE = 0x01, 0x07
+COMMAND, DATA, ACKNOWLEDGE, LAST_DATA = 0x01, 0x02, 0x07, 0x08
+TEMPLATE_BYTES, PACKET_BYTES = 512, 128
 LONGEST_PACKET = 256 + 2
 OK, PACKET_ERROR, NO_FINGER, TOO_FEW_FEATURES, NO_MATCH, NOT_FOUND = 0x00, 0x01, 0x02, 0x07, 0x08, 0x09
 TEMPLATES_DIFFER, BAD_PAGE, BAD_TEMPLATE, NO_UPLOAD = 0x0A, 0x0B, 0x0C, 0x0D
-WRONG_PASSWORD, NO_IMAGE, BAD_REGISTER = 0x13, 0x15, 0x1A
+WRONG_PASSWORD, NO_IMAGE, FLASH = 0x13, 0x15, 0x18
 CAPACITY, GOOD_SCORE, THRESHOLD = 1000, 100, 50
 
 Answer = tuple[int, bytes, float]
@@ -41,11 +43,14 @@ class Module:
         self._lifted_once = False
         self._captures = 0
         self._greet = False
+        self._flash_broken = False
+        self._upload = b""
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
         return {
-            "present_finger": self._present_finger, "lift_finger": self._lift_finger, "power_cycle": self._power_cycle
+            "present_finger": self._present_finger, "lift_finger": self._lift_finger, "power_cycle": self._power_cycle,
+            "break_flash": self._break_flash, "mend_flash": self._mend_flash,
         }  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:
@@ -61,8 +66,15 @@ class Module:
         sent: Output = []
         while (answer := self._next_answer()) is not None:
             code, extra, seconds = answer
-            sent.append((self._pace.done_at(now, seconds), self._acknowledge(bytes((code,)) + extra)))
+            when = self._pace.done_at(now, seconds)
+            sent.append((when, self._packet(ACKNOWLEDGE, bytes((code,)) + extra)))
+            sent += [(when, packet) for packet in self._uploaded()]
         return sent
+
+    def _uploaded(self) -> list[bytes]:
+        whole, self._upload = self._upload, b""
+        parts = [whole[at : at + PACKET_BYTES] for at in range(0, len(whole), PACKET_BYTES)]
+        return [self._packet(LAST_DATA if n == len(parts) else DATA, part) for n, part in enumerate(parts, 1)]
 
     def _next_answer(self) -> Answer | None:
         inbox = self._inbox
@@ -81,21 +93,21 @@ class Module:
             return self._execute(packet[9], packet[10:-2])
         return None
 
-    def _acknowledge(self, payload: bytes) -> bytes:
-        body = bytes((ACKNOWLEDGE,)) + (len(payload) + 2).to_bytes(2, "big") + payload
+    def _packet(self, pid: int, payload: bytes) -> bytes:
+        body = bytes((pid,)) + (len(payload) + 2).to_bytes(2, "big") + payload
         return START + self._address + body + (sum(body) & 0xFFFF).to_bytes(2, "big")
 
     def _execute(self, instruction: int, args: bytes) -> Answer:
         actions: dict[int, tuple[str, Callable[..., Answer]]] = {
             0x01: ("", self._get_image), 0x02: ("B", self._image_to_features), 0x03: ("", self._match),
             0x04: ("BHH", self._search), 0x05: ("", self._make_template), 0x06: ("BH", self._store),
-            0x07: ("BH", self._load), 0x0C: ("HH", self._delete), 0x0D: ("", self._empty),
-            0x0F: ("", self._parameters), 0x13: ("4s", self._verify_password), 0x1B: ("BHH", self._search),
-            0x1D: ("", lambda: (OK, struct.pack(">H", len(self._pages)), 0.01)),
+            0x07: ("BH", self._load), 0x08: ("B", self._send_template), 0x0C: ("HH", self._delete),
+            0x0D: ("", self._empty), 0x0F: ("", self._parameters), 0x13: ("4s", self._verify_password),
+            0x1B: ("BHH", self._search), 0x1D: ("", self._count),
             0x1F: ("B", self._index_table), 0x35: ("BBBB", lambda *_light: (OK, b"", 0.01)),
         }  # fmt: skip
-        if instruction in (0x08, 0x09, 0x0A):
-            return NO_UPLOAD, b"", 0.01  # templates and images do not leave this module
+        if instruction in (0x09, 0x0A):
+            return NO_UPLOAD, b"", 0.01  # there are no images here, and templates are not taken from outside
         if instruction not in actions:
             return PACKET_ERROR, b"", 0.01
         layout, action = actions[instruction]
@@ -135,8 +147,20 @@ class Module:
             return BAD_PAGE, b"", 0.01
         if buffer not in self._buffers:
             return NO_IMAGE, b"", 0.01
+        if self._flash_broken:
+            return FLASH, b"", 0.2
         self._pages[page] = self._buffers[buffer][0]
         return OK, b"", 0.2
+
+    def _send_template(self, buffer: int) -> Answer:
+        if buffer not in self._buffers:
+            return NO_UPLOAD, b"", 0.01
+        self._upload = (self._buffers[buffer][0] + " ").encode() * TEMPLATE_BYTES
+        self._upload = self._upload[:TEMPLATE_BYTES]
+        return OK, b"", 0.05
+
+    def _count(self) -> Answer:
+        return (FLASH, b"", 0.01) if self._flash_broken else (OK, struct.pack(">H", len(self._pages)), 0.01)
 
     def _load(self, buffer: int, page: int) -> Answer:
         if page >= CAPACITY:
@@ -189,6 +213,12 @@ class Module:
 
     def _lift_finger(self) -> None:
         self._finger, self._score, self._lifted_once = "", 0, False
+
+    def _break_flash(self) -> None:
+        self._flash_broken = True
+
+    def _mend_flash(self) -> None:
+        self._flash_broken = False
 
     def _power_cycle(self) -> None:
         self._image, self._greet = None, True

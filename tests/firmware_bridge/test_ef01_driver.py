@@ -1,10 +1,13 @@
 import asyncio
+import base64
 from collections.abc import Callable
 
 import pytest
 
-from device_profiles.capabilities.fingerprint import FingerprintStatus, MatchOutput
+from device_profiles.capabilities.fingerprint import EnrolOutput, FingerprintStatus, MatchOutput
 from device_profiles.capabilities.model import Action, DeviceState
+from firmware_bridge.codecs.ef01 import Confirmation, Instruction
+from firmware_bridge.drivers._ef01_faults import FAULTS, fault_of
 from firmware_bridge.errors import DeviceFault, FrameError, LinkTimeout, PeerBrokeProtocol, TransportLost
 from tests.builders.bench import Bench, open_bench
 from tests.builders.tampered import once, open_tampered
@@ -228,3 +231,69 @@ async def test_a_cable_pulled_while_waiting_for_a_finger_is_a_lost_transport() -
     bench.clock.at(bench.clock.monotonic() + 5, bench.transport.unplug)
     with pytest.raises(TransportLost):
         await bench.run("identify", wait_s=60)
+
+
+async def test_enrolling_keeps_the_template_inside() -> None:
+    bench, line = await open_tampered(MODULE)
+    bench.press("present_finger", "p300")
+    assert await bench.run("enrol", page=500, wait_s=20) == EnrolOutput()
+    assert line.count(f"{HEAD} 04 08") == 0
+
+
+async def test_a_module_that_is_told_so_hands_the_template_of_an_enrolment_out() -> None:
+    bench, _ = await open_tampered(MODULE, options={"export_templates": True})
+    bench.press("present_finger", "p300")
+    output = await bench.run("enrol", page=500, wait_s=20)
+    assert isinstance(output, EnrolOutput)
+    assert base64.b64decode(output.template) == (b"p300 " * 103)[:512]
+    assert "template" not in repr(output)
+    assert await enrolled(bench) == 200
+
+
+async def test_a_template_that_stops_half_way_is_a_time_out_and_the_module_works_on() -> None:
+    bench, line = await open_tampered(MODULE, options={"export_templates": True})
+    bench.press("present_finger", "p300")
+    line.change = lambda sent, answers: answers[:3] if sent[9] == 0x08 else answers
+    with pytest.raises(LinkTimeout):
+        await bench.run("enrol", page=500, wait_s=20)
+    assert await enrolled(bench) == 200
+
+
+async def test_a_module_that_cannot_send_a_template_says_so() -> None:
+    bench, line = await open_tampered(MODULE, options={"export_templates": True})
+    line.instead = answering(f"{HEAD} 04 08", "0D")
+    bench.press("present_finger", "p300")
+    with pytest.raises(DeviceFault, match="could not be sent"):
+        await bench.run("enrol", page=500, wait_s=20)
+
+
+async def test_a_template_without_an_end_is_another_device() -> None:
+    bench, line = await open_tampered(MODULE, options={"export_templates": True})
+    bench.press("present_finger", "p300")
+    line.change = lambda sent, answers: answers[:2] * 200 if sent[9] == 0x08 else answers
+    with pytest.raises(PeerBrokeProtocol, match="16384"):
+        await bench.run("enrol", page=500, wait_s=20)
+
+
+async def test_a_module_whose_memory_is_broken_is_a_hardware_error() -> None:
+    bench, _ = await open_tampered(MODULE)
+    bench.press("break_flash")
+    assert await bench.driver.status() == FingerprintStatus(device=DeviceState.HARDWARE_ERROR)
+
+
+async def test_a_password_that_changed_is_no_hardware_error() -> None:
+    bench, line = await open_tampered(MODULE)
+    line.instead = lambda data: answering(UNLOCK, "13")(data) or answering(f"{HEAD} 03 1D", "21")(data)
+    with pytest.raises(DeviceFault, match="wrong password"):
+        await bench.driver.status()
+
+
+@pytest.mark.parametrize("code", [code for code in Confirmation if code is not Confirmation.OK])
+def test_every_confirmation_of_the_manual_is_a_fault_with_words_and_somebody_who_acts(code: Confirmation) -> None:
+    fault = fault_of(code, Instruction.STORE)
+    assert code in FAULTS
+    assert f"confirmation {code:02X} of store" in str(fault)
+
+
+def test_a_confirmation_that_no_manual_lists_is_a_fault_too() -> None:
+    assert fault_of(0x77, Instruction.STORE).code == "hardware_error"
