@@ -11,12 +11,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from device_profiles.errors import ConfigurationError, ProfileError
 from edge_agent import settings as edge_settings
 from edge_agent.errors import AgentError
-from edge_agent.plan import plan_machine
+from edge_agent.plan import MachinePlan, plan_machine
 from edge_agent.settings import EdgeSettings
+from edge_agent.timing import SystemClock
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,12 +45,9 @@ def run(settings: EdgeSettings, options: argparse.Namespace) -> int:
 
 
 def check(settings: EdgeSettings, options: argparse.Namespace) -> int:
-    """Look at settings, profile and ports without starting anything."""
+    """Look at settings, profile and devices without starting anything: what each slot finds, how, and why not."""
     plan = plan_machine(settings)
-    slots = {
-        name: {"peripheral": slot.profile.id, "port": str(slot.port), "present": slot.port.exists()}
-        for name, slot in plan.slots.items()
-    }
+    slots = _slots_now(plan)
     unmounted = [name for name in plan.profile.slots if name not in plan.slots]
     if options.json:
         found = {"machine": settings.machine, "profile": plan.profile.id, "slots": slots, "unmounted": unmounted}
@@ -56,10 +55,27 @@ def check(settings: EdgeSettings, options: argparse.Namespace) -> int:
         return 0
     print(f"{settings.machine}: {plan.profile.id}, broker {settings.broker}")
     for name, slot in slots.items():
-        print(f"  {name:16} {slot['peripheral']:24} {slot['port']}{'' if slot['present'] else '  (not plugged in)'}")
+        outcome = f"-> {slot['device']} ({slot['how']})" if slot["present"] else f"({slot['problem']})"
+        print(f"  {name:16} {slot['peripheral']:24} {slot['port']}  {outcome}")
+        if slot["present"] and slot["problem"]:
+            print(f"  {'':16} {slot['problem']}")
     for name in unmounted:
         print(f"  {name:16} not mounted")
     return 0
+
+
+def _slots_now(plan: MachinePlan) -> dict[str, dict[str, Any]]:
+    from edge_agent.devices.choice import choose_source  # here: the other verbs look for no devices
+    from edge_agent.devices.matching import wants_of
+    from edge_agent.devices.places import subsystems_of
+    from edge_agent.devices.report import report_slots
+
+    wants, clock = wants_of(plan), SystemClock()
+    reports = report_slots(wants, choose_source(subsystems_of(wants), clock), clock)
+    return {
+        name: {"peripheral": slot.profile.id, "port": str(slot.port), **asdict(reports[name])}
+        for name, slot in plan.slots.items()
+    }
 
 
 def outbox(settings: EdgeSettings, options: argparse.Namespace) -> int:

@@ -17,13 +17,16 @@ from edge_agent import __version__
 from edge_agent.commands import journal
 from edge_agent.commands.execute import Executor
 from edge_agent.commands.journal import Journal
+from edge_agent.devices.choice import choose_source
+from edge_agent.devices.matching import wants_of
+from edge_agent.devices.places import Finder, subsystems_of
 from edge_agent.errors import AgentError, OutboxFull
 from edge_agent.local_flows import book
 from edge_agent.local_flows.book import TicketBook
 from edge_agent.local_flows.ticket import TicketDesk, TicketParts
 from edge_agent.outbox.sqlite import SqliteOutbox
 from edge_agent.plan import MachinePlan, Mounted, plan_machine
-from edge_agent.ports import Clock, Lane, SlotView
+from edge_agent.ports import Clock, Lane, Place, SlotView
 from edge_agent.screen.board import Board
 from edge_agent.screen.desk import DeskParts, ScreenDesk
 from edge_agent.screen.slot import ScreenSlot
@@ -59,8 +62,13 @@ class Agent:
         self._desired = Desired(Values(file))
         self._board = Board(self._clock)
         self._screen = ScreenSlot(self._board, self._clock)
-        parts = SlotParts(self._clock, outbox, self, _boot_id())
-        self._runners = {name: _runner(name, mounted, parts) for name, mounted in plan.slots.items()}
+        wants = wants_of(plan)
+        self._devices = choose_source(subsystems_of(wants), self._clock)
+        finder = Finder(self._devices, wants, self._clock)
+        parts = SlotParts(self._clock, outbox, self, _boot_id(), Values(file))
+        self._runners = {
+            name: _runner(name, mounted, finder.place(name), parts) for name, mounted in plan.slots.items()
+        }
         self._executor = Executor(Journal(file), outbox, self._views(), self._desired, self._clock)
         by_capability: dict[str, SlotView] = {view.capability: view for view in self._views().values()}
         ticket_parts = TicketParts(self._book, outbox, self._desired, self._clock, by_capability)
@@ -95,12 +103,15 @@ class Agent:
             self._reported.set("screen", self._screen.status.model_dump(mode="json"))
         await self._executor.recover()
         await self._tickets.recover()
+        self._devices.open()
         try:
             async with asyncio.TaskGroup() as group:
                 for work in self._works(stop):
                     group.create_task(work())
         except* _Stopped:
             _log.info("agent: stopped")
+        finally:
+            self._devices.close()
 
     def _works(self, stop: asyncio.Event) -> list[Callable[[], Coroutine[None, None, None]]]:
         works: list[Callable[[], Coroutine[None, None, None]]] = [
@@ -240,15 +251,15 @@ def _boot_id() -> str:
     return file.read_text().strip() if file.exists() else uuid.uuid4().hex
 
 
-def _runner(name: str, mounted: Mounted, parts: SlotParts) -> SlotRunner:
-    async def connect() -> Driver:
-        transport = transport_for(mounted.profile, str(mounted.port))
+def _runner(name: str, mounted: Mounted, place: Place, parts: SlotParts) -> SlotRunner:
+    async def connect(address: str) -> Driver:
+        transport = transport_for(mounted.profile, address)
         driver = load_driver(mounted.profile, transport, parts.clock)
         await transport.open()
         return driver
 
     backoff = Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
-    return SlotRunner(name, mounted.profile, mounted.port, connect, parts, backoff)
+    return SlotRunner(name, mounted.profile, place, connect, parts, backoff)
 
 
 def _resident_mib() -> float:

@@ -40,6 +40,7 @@ def examine(data_dir: Path, devices: Path = Path("/dev")) -> Iterator[Finding]:
     yield python_version(sys.version_info[:3])
     yield packages()
     yield serial_ports(devices)
+    yield device_events()
     yield writable(data_dir)
 
 
@@ -72,6 +73,13 @@ def serial_ports(devices: Path) -> Finding:
     if closed:
         return Finding(False, f"no access to {', '.join(closed)}: add this user to the group dialout, log in again")
     return Finding(True, f"{len(ports)} USB serial ports, all accessible" if ports else "no USB serial ports here")
+
+
+def device_events(socket: Path = Path("/run/udev/control")) -> Finding:
+    """How does an agent learn here that a device was plugged in? Both ways are good."""
+    if socket.exists():
+        return Finding(True, "udev runs: agents hear of a device at once")
+    return Finding(True, "udev does not run here: agents look at /sys once a second")
 
 
 def writable(data_dir: Path) -> Finding:

@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from device_profiles.catalog import Catalog, load_catalog
 from device_profiles.errors import ConfigurationError, nearest
 from device_profiles.schema.machine import MachineProfile
 from device_profiles.schema.peripheral import PeripheralProfile
+from edge_agent.addresses import SUBSYSTEM_OF, Address, UsbAddress, parse_address
 from edge_agent.settings import EdgeSettings
 from firmware_bridge.registry import check_driver
 
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """A slot with its peripheral's profile and its port."""
+    """A slot with its peripheral's profile and where its device is said to be."""
 
     profile: PeripheralProfile
-    port: Path
+    port: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,29 @@ def plan_machine(settings: EdgeSettings) -> MachinePlan:
 
 def _mounted(settings: EdgeSettings, profile: MachineProfile, catalog: Catalog) -> dict[str, Mounted]:
     mounted = {
-        name: Mounted(catalog.peripheral(slot.peripheral), Path(settings.ports[name]))
+        name: Mounted(catalog.peripheral(slot.peripheral), parse_address(settings.ports[name]))
         for name, slot in profile.slots.items()
         if name in settings.ports
     }
-    for slot in mounted.values():
+    for name, slot in mounted.items():
         check_driver(slot.profile)
+        _check_address(name, slot)
     return mounted
+
+
+def _check_address(name: str, slot: Mounted) -> None:
+    """What a USB address leaves out must be in the profile."""
+    address, profile = slot.port, slot.profile
+    if not isinstance(address, UsbAddress):
+        return
+    if profile.attachment not in SUBSYSTEM_OF:
+        kinds = ", ".join(SUBSYSTEM_OF)
+        raise ConfigurationError(
+            f"ports.{name}: usb: expected a peripheral with one of the attachments {kinds}, "
+            f"{profile.id} has {profile.attachment}; write a path"
+        )
+    if not (address.exact or address.id or profile.match.usb):
+        raise ConfigurationError(
+            f"ports.{name}: usb: profile {profile.id} names no USB id; write which device it is, "
+            "such as usb:path=1-1.2, usb:serial=FT4XK9 or usb:id=1a86:7523"
+        )

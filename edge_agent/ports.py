@@ -1,14 +1,14 @@
 """What the agent's parts ask of each other. Adapters and fakes satisfy these; only ``app`` chooses one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from device_profiles.capabilities.model import Shape, Status
+from device_profiles.capabilities.model import Fault, Shape, Status
 from device_profiles.messages.twin import DesiredAgent
 from firmware_bridge import clock
 
@@ -97,6 +97,104 @@ class Outbox(Protocol):
 
     async def wait_beyond(self, sequence: int) -> None:
         """Returns when a row above ``sequence`` has been appended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device file of the kernel, and what its bus says of what is behind it; empty where the bus says nothing.
+
+    ``path`` is the socket (``1-1.2``: bus 1, port 1 of the root, port 2 of the hub). ``mark`` is another one each time
+    the device is plugged in.
+    """
+
+    subsystem: str
+    node: str
+    usb_id: str = ""
+    serial: str = ""
+    path: str = ""
+    interface: int | None = None
+    product: str = ""
+    mark: str = ""
+
+    def __str__(self) -> str:
+        interface = "" if self.interface is None else f", interface {self.interface}"
+        return (
+            f"{self.node} (usb {self.usb_id or '-'}, path {self.path or '-'}, serial {self.serial or '-'}{interface})"
+        )
+
+
+class DeviceSource(Protocol):
+    """Which devices are plugged in."""
+
+    @property
+    def name(self) -> str:
+        """For the log: how it knows."""
+
+    def open(self) -> None:
+        """Begin; needs a running event loop."""
+
+    def devices(self) -> Sequence[Device]:
+        """All there are now, or a moment ago; quick enough to be asked twice a second."""
+
+    def close(self) -> None:
+        """Twice is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a device that is there is not used. ``words`` say what was expected, what is there and what to do."""
+
+    fault: Fault
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What is at a slot's place now; equal as long as nothing was plugged in or pulled out.
+
+    ``addresses`` are what ``firmware_bridge.registry.transport_for`` takes. With ``certain`` the only one of them is
+    the slot's device or a wrong one; without, they may as well belong to other slots: what each says of itself decides.
+    """
+
+    addresses: tuple[str, ...] = ()
+    certain: bool = True
+    refusal: Refusal | None = None
+    marks: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is there."""
+        return not self.addresses and self.refusal is None
+
+
+class Place(Protocol):
+    """Where one slot's device is looked for."""
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held while uncertain devices are asked who they are: one slot at a time."""
+
+    def look(self) -> Sighting:
+        """What is there now; quick enough to be asked twice a second."""
+
+    def hold(self, address: str) -> None:
+        """The device at ``address`` is this slot's: no other slot is offered it until ``release``."""
+
+    def release(self) -> None:
+        """It has left; twice is allowed."""
+
+    def pass_over(self, address: str) -> None:
+        """The device at ``address`` is not this slot's: it is not offered for a while."""
+
+
+class Remembered(Protocol):
+    """Small values that outlive the process, JSON by name."""
+
+    async def get(self, name: str) -> Any:
+        """The value, or None when it was never put."""
+
+    async def put(self, name: str, value: Any) -> None:
+        """Durable when this returns."""
 
 
 class SlotView(Protocol):

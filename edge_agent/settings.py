@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from device_profiles.configuration import BrokerUrl, check_files, load_settings
 from device_profiles.errors import MessageError
 from device_profiles.messages.topics import check_machine_id
+from edge_agent.addresses import parse_address
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -27,7 +28,8 @@ class EdgeSettings(BaseModel):
     cert_file: Path | None = None
     key_file: Path | None = None
     ports: dict[str, str] = Field(
-        default_factory=dict, description="slot name -> device, such as /dev/serial/by-id/..."
+        default_factory=dict,
+        description="slot name -> where its device is: a file, tcp://host:port, usb:path=1-1.2, ... (addresses.py)",
     )
     screen_port: int = Field(default=0, ge=0, le=65535, description="TCP port of the machine's own pages; 0: none")
     keepalive_s: int = Field(default=30, ge=5, le=600)
@@ -35,6 +37,16 @@ class EdgeSettings(BaseModel):
     sample_s: float = Field(default=30.0, ge=1, le=3600, description="pace of telemetry")
     profiles_dir: Path | None = Field(default=None, description="a site's own profiles beside the packaged ones")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("ports")
+    @classmethod
+    def _addresses(cls, values: dict[str, str]) -> dict[str, str]:
+        for slot, text in values.items():
+            try:
+                parse_address(text)
+            except ValueError as error:
+                raise ValueError(f"{slot}: {error}") from None
+        return values
 
     @field_validator("machine")
     @classmethod

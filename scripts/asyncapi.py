@@ -11,7 +11,7 @@ from device_profiles.messages import topics
 from device_profiles.messages.body import MAX_BODY_BYTES, Body
 from device_profiles.messages.command import Ack, CommandBody, Replay, ResultBody
 from device_profiles.messages.envelope import BATCH_CONTENT_TYPE, CONTENT_TYPE, Envelope
-from device_profiles.messages.facts import Dropped, Samples, SessionStarted, StatusChanged, TicketIssued
+from device_profiles.messages.facts import DeviceReplaced, Dropped, Samples, SessionStarted, StatusChanged, TicketIssued
 from device_profiles.messages.inventory import Inventory
 from device_profiles.messages.presence import CloudPresence, Presence
 from device_profiles.messages.topics import Down, Up
@@ -44,6 +44,7 @@ MESSAGES: Mapping[Up | Down, Message] = {
 }
 FACTS: Mapping[str, type[BaseModel]] = {
     "agent.dropped": Dropped,
+    "agent.device_replaced": DeviceReplaced,
     "agent.sampled": Samples,
     "command.finished": ResultBody,
     "session.started": SessionStarted,

@@ -80,6 +80,8 @@ FAULTS: Mapping[str, Word] = MappingProxyType(
         "no_device": Word("找不到设备", "Device not found"),
         "hardware_error": Word("硬件故障", "Hardware error"),
         "user_error": Word("有遗留物", "Something left inside"),
+        "wrong_device": Word("接错设备", "Wrong device plugged in"),
+        "ambiguous_device": Word("设备无法区分", "Devices cannot be told apart"),
         "not_registered": Word("终端未注册", "Terminal not registered"),
         "camera_inoperative": Word("摄像头失灵", "Camera dead"),
         "cabinet_open": Word("机柜门未关", "Cabinet open"),

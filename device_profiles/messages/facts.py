@@ -21,12 +21,16 @@ class FaultBody(Body):
 
 
 class StatusChanged(Body):
-    """A status field took another value. ``fault`` is None when it is good: evidence that closes an alert."""
+    """A status field took another value. ``fault`` is None when it is good: evidence that closes an alert.
+
+    ``detail`` says in words what a code cannot: which device is in the wrong slot, and what to do.
+    """
 
     field: str
     value: str
     previous: str | None = None
     fault: FaultBody | None = None
+    detail: str | None = Field(default=None, max_length=1000)
 
 
 class TicketIssued(Body):
@@ -46,6 +50,15 @@ class SessionStarted(Body):
 
     session_id: str = Field(max_length=64)
     item: str = Field(max_length=60)
+
+
+class DeviceReplaced(Body):
+    """``agent.device_replaced``: another device than last time has been identified in this slot."""
+
+    model: str
+    serial_number: str
+    previous_model: str
+    previous_serial_number: str
 
 
 class Dropped(Body):

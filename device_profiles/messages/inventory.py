@@ -13,6 +13,7 @@ class SlotInventory(Body):
     serial_number: str = ""
     model: str = ""
     firmware: str = ""
+    refused: str = Field(default="", description="why the device that is there is not used, in words; empty: it is")
     declared: list[str] = Field(default_factory=list)
     observed: list[str] = Field(default_factory=list)
     last_proved: list[str] = Field(default_factory=list)

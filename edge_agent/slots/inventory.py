@@ -14,6 +14,7 @@ def slot_inventory(runner: SlotRunner) -> SlotInventory:
         serial_number=runner.identity.serial_number,
         model=runner.identity.model,
         firmware=runner.identity.firmware,
+        refused=runner.refused,
         declared=declared,
         observed=declared if runner.ready else [],
         last_proved=sorted(runner.proved),

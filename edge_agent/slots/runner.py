@@ -1,27 +1,28 @@
 """One slot: keeps its peripheral running and turns what it says into facts.
 
-    port appears -> open -> identify -> poll status and events until something breaks -> back off -> again
+    device appears -> open -> identify -> poll status and events until something breaks -> back off -> again
 
-A port that does not exist is looked for once in a while (``PORT_POLL_S``): a stat call, no busy loop.
+A device that is not there is looked for once in a while (``PORT_POLL_S``): no busy loop. One that is there and is not
+the slot's is refused with words, and tried again slowly.
 """
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from device_profiles.capabilities import CAPABILITIES
-from device_profiles.capabilities.model import DeviceState, Event, Identity, Nothing, Shape, Status
+from device_profiles.capabilities.model import DeviceState, Identity, Shape, Status
 from device_profiles.schema.peripheral import PeripheralProfile
-from edge_agent.errors import OutboxFull, SlotNotReady
-from edge_agent.ports import Clock, Outbox
-from edge_agent.slots.facts import event_fact, gone, status_facts
+from edge_agent.errors import SlotNotReady
+from edge_agent.ports import Clock, Outbox, Place, Refusal, Remembered
+from edge_agent.slots.facts import gone
+from edge_agent.slots.identity import Connect, DeviceRefused, identified, sort_out
 from edge_agent.slots.loan import Loan
 from edge_agent.slots.states import SlotState, SlotStep, after
+from edge_agent.slots.telling import Teller
 from edge_agent.timing import Backoff
 from firmware_bridge.drivers import Driver
 from firmware_bridge.errors import BridgeError, OutcomeUnknown, TransportLost
@@ -30,7 +31,6 @@ PORT_POLL_S = 0.5
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 
-Connect = Callable[[], Awaitable[Driver]]
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
@@ -44,34 +44,37 @@ class SlotListener(Protocol):
 @dataclass(frozen=True, slots=True)
 class SlotParts:
     """What every slot of a machine shares. ``boot`` names this run of the machine's kernel: drivers tell events apart
-    by a clock that begins again with it.
+    by a clock that begins again with it. ``remembered`` knows who was in the slot before; None: nobody remembers.
     """
 
     clock: Clock
     outbox: Outbox
     listener: SlotListener
     boot: str = ""
+    remembered: Remembered | None = None
 
 
 class SlotRunner:
     """See ``ports.SlotView`` for what others may do with it. ``run`` never ends; cancel it."""
 
     def __init__(
-        self, name: str, profile: PeripheralProfile, port: Path, connect: Connect, parts: SlotParts, backoff: Backoff
+        self, name: str, profile: PeripheralProfile, place: Place, connect: Connect, parts: SlotParts, backoff: Backoff
     ) -> None:
         self.name = name
         self.profile = profile
         self.state = SlotState.ABSENT
         self.identity = Identity()
         self.proved: set[str] = set()
-        self._port = port
+        self._place = place
         self._connect = connect
         self._parts = parts
         self._backoff = backoff
         self._capability = CAPABILITIES[profile.capability]
         self._status: Status = self._capability.status()
-        self._told: dict[str, StrEnum] = {}
+        self._teller = Teller(name, self._capability, parts.clock, parts.outbox, parts.boot, parts.remembered)
         self._driver: Driver | None = None
+        self._address = ""
+        self._refusal: Refusal | None = None
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
         self._lost = False
@@ -88,13 +91,22 @@ class SlotRunner:
         return self.state is SlotState.RUNNING and self._driver is not None
 
     @property
-    def port(self) -> str:
-        """Where the device is now, as ``firmware_bridge.registry.transport_for`` takes it."""
-        return str(self._port)
-
-    @property
     def status(self) -> Status:
         return self._status
+
+    @property
+    def port(self) -> str:
+        """Where the device is now, as ``firmware_bridge.registry.transport_for`` takes it; empty while there is none.
+
+        A device that was renumbered (it restarted, ttyUSB0 became ttyUSB3) has another one than before.
+        """
+        addresses = self._place.look().addresses
+        return self._address if not addresses or self._address in addresses else addresses[0]
+
+    @property
+    def refused(self) -> str:
+        """Why the device that is there is not used, in words; empty when it is used, or when none is there."""
+        return "" if self._refusal is None else self._refusal.words
 
     def counters(self) -> dict[str, float]:
         """Telemetry of the link; empty while there is none."""
@@ -136,8 +148,8 @@ class SlotRunner:
         The running command, and those in line before this call, end first; the driver is closed; later commands are
         refused (SlotNotReady, code ``updating``) and the status says ``starting``. When ``work`` ends, in whatever
         way, the device is opened and identified from scratch; ``settled`` tells when that is over. A device that does
-        not answer can be lent as well (its firmware may be broken). One borrower at a time, in the order asked.
-        Raises SlotNotReady when there is no device (nothing was begun), and what ``work`` raises.
+        not answer, or is refused, can be lent as well (its firmware may be broken). One borrower at a time, in the
+        order asked. Raises SlotNotReady when there is no device (nothing was begun), and what ``work`` raises.
         """
         async with self._borrowing:
             if self.state is SlotState.ABSENT:
@@ -155,52 +167,63 @@ class SlotRunner:
     async def run(self) -> None:
         """Keep the peripheral running."""
         while True:
-            await self._wait_for_port()
+            await self._wait_for_device()
             try:
                 await self._run_device()
+            except DeviceRefused as refused:
+                await self._refuse(refused.refusal)
             except BridgeError as error:
                 _log.warning("slot %s: %s", self.name, error)
+                await self._leave_device()
             except Exception:  # noqa: BLE001 - the outer loop of slots: one driver's defect must not stop the machine
                 _log.exception("slot %s: defect in the driver %s", self.name, self.profile.driver)
+                await self._leave_device()
             else:
                 await self._hand_over()
-                continue
-            await self._leave_device()
 
-    async def _wait_for_port(self) -> None:
-        if self.state is SlotState.ABSENT:
-            if self._loan is not None:
-                self._loan.refuse(self._not_ready())
-            if not self._port.exists():
-                await self._publish(gone(self._status, DeviceState.NO_DEVICE))
-                self._settled.set()
-            while not self._port.exists():
-                await self._parts.clock.sleep(PORT_POLL_S)
-            self._step(SlotStep.PORT_APPEARED)
+    async def _wait_for_device(self) -> None:
+        if self.state is not SlotState.ABSENT:
+            return
+        self._address, self._refusal = "", None
+        if self._loan is not None:
+            self._loan.refuse(self._not_ready())
+        if self._place.look().empty:
+            await self._publish(gone(self._status, DeviceState.NO_DEVICE))
+            self._settled.set()
+        while self._place.look().empty:
+            await self._parts.clock.sleep(PORT_POLL_S)
+        self._step(SlotStep.PORT_APPEARED)
 
     async def _run_device(self) -> None:
-        driver = await self._connect()
+        """Until the port is borrowed; an error leaves when the device is lost or refused."""
+        self._address = await self._find()
+        driver = await self._connect(self._address)
         try:
             self._step(SlotStep.OPENED)
-            self.identity = await driver.identify()
+            self.identity = await identified(driver, self.name, self.profile, self._address)
             status = await driver.status()
-            self._driver = driver
-            self._lost = False
+            self._place.hold(self._address)
+            self._driver, self._refusal, self._lost = driver, None, False
             self._step(SlotStep.IDENTIFIED)
             self._backoff.reset()
             await self._publish(status)
             self._settled.set()
-            await self._confirm_last(driver)
+            await self._teller.identity(self.identity)
+            await self._teller.confirm_last(driver)
             await self._poll(driver)
         finally:
             self._driver = None
             await driver.close()
 
-    async def _confirm_last(self, driver: Driver) -> None:
-        """The confirmation of the last event may have been lost with the line, or with the agent: not twice."""
-        boot, _, device = (await self._parts.outbox.last_origin(self.name)).partition(" ")
-        if device and boot == self._parts.boot:
-            await driver.confirm(Event(device, Nothing()))
+    async def _find(self) -> str:
+        sighting = self._place.look()
+        if sighting.refusal is not None:
+            raise DeviceRefused(sighting.refusal)
+        if not sighting.addresses:
+            raise TransportLost("the device has left before it was opened")
+        if sighting.certain:
+            return sighting.addresses[0]
+        return await sort_out(self.name, self.profile, self._place, sighting, self._connect)
 
     async def _poll(self, driver: Driver) -> None:
         """Until the port is borrowed, or the device is lost: then the driver's error leaves from here."""
@@ -215,7 +238,9 @@ class SlotRunner:
                 events = await driver.poll()
             await self._publish(status)
             for event in events:
-                await self._publish_event(driver, event)
+                if await self._teller.event(event):
+                    async with self._turn:
+                        await driver.confirm(event)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -228,59 +253,63 @@ class SlotRunner:
             raise TransportLost("a command found the line gone")
 
     async def _leave_device(self) -> None:
+        """It broke: told at once, tried again after a while."""
+        self._place.release()
+        self._refusal = None
         self._step(SlotStep.BROKE)
-        if self._port.exists():
+        if not self._place.look().empty:
             await self._publish(gone(self._status, DeviceState.OFFLINE))
             self._step(SlotStep.WAITING)
             self._settled.set()
-            if await self._back_off():
-                if self._loan is not None:
-                    await self._hand_over()
-                else:
-                    self._step(SlotStep.WAITED)
-                return
-        self._step(SlotStep.PORT_VANISHED)
+            await self._back_off()
+        else:
+            self._step(SlotStep.PORT_VANISHED)
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        """It is not ours: told at once, tried again when something is plugged in or pulled out, and after a while."""
+        self._place.release()
+        if refusal != self._refusal:
+            _log.warning("slot %s: %s", self.name, refusal.words)
+        self._refusal = refusal
+        self._step(SlotStep.REFUSED)
+        await self._publish(gone(self._status, DeviceState.HARDWARE_ERROR))
+        self._settled.set()
+        await self._back_off()
+
+    async def _back_off(self) -> None:
+        """Wait, not longer than until another device is plugged in or somebody borrows the port."""
+        before, left_s = self._place.look(), self._backoff.next_s()
+        if self._refusal is not None and before.refusal is not None:
+            left_s = math.inf  # what the place itself refuses it would refuse again, until something is plugged
+        while left_s > 0 and self._loan is None and self._place.look() == before:
+            await self._parts.clock.sleep(min(left_s, PORT_POLL_S))
+            left_s -= PORT_POLL_S
+        if self._place.look().empty:
+            self._step(SlotStep.PORT_VANISHED)
+        elif self._loan is not None:
+            await self._hand_over()
+        else:
+            self._step(SlotStep.WAITED)
 
     async def _hand_over(self) -> None:
         """The port is the borrower's until it comes back."""
+        self._refusal = None
         self._step(SlotStep.LENT)
         await self._publish(gone(self._status, DeviceState.STARTING))
-        if (loan := self._loan) is not None and self._port.exists():
-            loan.grant()
-            await loan.returned()
+        if (loan := self._loan) is not None:
+            if self._place.look().addresses:
+                loan.grant()
+                await loan.returned()
+            else:
+                loan.refuse(SlotNotReady(self.name, self.state, "no_device"))
         self._backoff.reset()
-        self._step(SlotStep.RETURNED if self._port.exists() else SlotStep.PORT_VANISHED)
-
-    async def _back_off(self) -> bool:
-        """Wait, not longer than until somebody borrows the port; False when it vanished meanwhile."""
-        left_s = self._backoff.next_s()
-        while left_s > 0 and self._loan is None and self._port.exists():
-            await self._parts.clock.sleep(min(left_s, PORT_POLL_S))
-            left_s -= PORT_POLL_S
-        return self._port.exists()
+        self._place.release()
+        self._step(SlotStep.PORT_VANISHED if self._place.look().empty else SlotStep.RETURNED)
 
     async def _publish(self, status: Status) -> None:
-        """Facts for what is new. What the outbox does not take is new again at the next poll."""
         self._status = status
-        for field, value, (fact_type, data) in status_facts(self._capability, status, self._told):
-            try:
-                await self._parts.outbox.append(self.name, fact_type, data, self._now())
-            except OutboxFull as error:
-                _log.error("slot %s: %s", self.name, error)
-                break
-            self._told[field] = value
+        await self._teller.status(status, self._refusal)
         self._parts.listener.slot_changed(self)
-
-    async def _publish_event(self, driver: Driver, event: Event) -> None:
-        fact_type, data = event_fact(self._capability, event)
-        try:
-            origin = f"{self._parts.boot} {event.device}"
-            await self._parts.outbox.append(self.name, fact_type, data, self._now(), origin=origin)
-        except OutboxFull as error:
-            _log.error("slot %s: %s was not confirmed to the device: %s", self.name, fact_type, error)
-            return
-        async with self._turn:
-            await driver.confirm(event)
 
     def _step(self, step: SlotStep) -> None:
         self.state = after(self.state, step)
@@ -290,7 +319,6 @@ class SlotRunner:
     def _not_ready(self) -> SlotNotReady:
         if self.state is SlotState.LENT or (self._loan is not None and self.state is SlotState.RUNNING):
             return SlotNotReady(self.name, SlotState.LENT, "updating")
+        if self._refusal is not None:
+            return SlotNotReady(self.name, self.state, self._refusal.fault.code)
         return SlotNotReady(self.name, self.state, "no_device" if self.state is SlotState.ABSENT else "device_offline")
-
-    def _now(self) -> datetime:
-        return self._parts.clock.now()

@@ -13,6 +13,7 @@ class SlotState(StrEnum):
     RUNNING = "running"
     FAILED = "failed"
     BACKING_OFF = "backing_off"
+    REFUSED = "refused"  # a device is there and not used: a wrong one, or nobody can tell which one is meant
     LENT = "lent"  # other work (a firmware update) has the port to itself
 
 
@@ -22,6 +23,7 @@ class SlotStep(StrEnum):
     PORT_APPEARED = "port_appeared"
     OPENED = "opened"
     IDENTIFIED = "identified"
+    REFUSED = "refused"
     BROKE = "broke"
     WAITING = "waiting"
     WAITED = "waited"
@@ -32,11 +34,24 @@ class SlotStep(StrEnum):
 
 TRANSITIONS: Mapping[SlotState, Mapping[SlotStep, SlotState]] = {
     SlotState.ABSENT: {SlotStep.PORT_APPEARED: SlotState.OPENING},
-    SlotState.OPENING: {SlotStep.OPENED: SlotState.IDENTIFYING, SlotStep.BROKE: SlotState.FAILED},
-    SlotState.IDENTIFYING: {SlotStep.IDENTIFIED: SlotState.RUNNING, SlotStep.BROKE: SlotState.FAILED},
+    SlotState.OPENING: {
+        SlotStep.OPENED: SlotState.IDENTIFYING,
+        SlotStep.REFUSED: SlotState.REFUSED,
+        SlotStep.BROKE: SlotState.FAILED,
+    },
+    SlotState.IDENTIFYING: {
+        SlotStep.IDENTIFIED: SlotState.RUNNING,
+        SlotStep.REFUSED: SlotState.REFUSED,
+        SlotStep.BROKE: SlotState.FAILED,
+    },
     SlotState.RUNNING: {SlotStep.BROKE: SlotState.FAILED, SlotStep.LENT: SlotState.LENT},
     SlotState.FAILED: {SlotStep.WAITING: SlotState.BACKING_OFF, SlotStep.PORT_VANISHED: SlotState.ABSENT},
     SlotState.BACKING_OFF: {
+        SlotStep.WAITED: SlotState.OPENING,
+        SlotStep.PORT_VANISHED: SlotState.ABSENT,
+        SlotStep.LENT: SlotState.LENT,
+    },
+    SlotState.REFUSED: {
         SlotStep.WAITED: SlotState.OPENING,
         SlotStep.PORT_VANISHED: SlotState.ABSENT,
         SlotStep.LENT: SlotState.LENT,

@@ -115,7 +115,7 @@ def test_a_light_verb_loads_no_other_room() -> None:
 def test_doctor_answers_every_question(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = hallfleet.main(["doctor", "--data", str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert code == (1 if any(line.startswith("FAIL") for line in lines) else 0)
 
 

@@ -13,6 +13,7 @@ from device_profiles.capabilities.model import Command, DeviceState, Event, Iden
 from device_profiles.catalog import load_catalog
 from device_profiles.messages.twin import DesiredAgent
 from edge_agent.commands import journal
+from edge_agent.devices.places import FilePlace
 from edge_agent.local_flows import book
 from edge_agent.slots.runner import SlotParts, SlotRunner
 from edge_agent.storage import DurableFile, values
@@ -103,10 +104,11 @@ class FakeDriver:
         self.opened = 0
         self.closed = 0
 
-    async def connect(self) -> "FakeDriver":
+    async def connect(self, address: str = "") -> "FakeDriver":
         """What the runner calls to open the device."""
         self.opened += 1
-        self._check()
+        if self.lost:
+            raise TransportLost("fake: unplugged")
         return self
 
     async def identify(self) -> Identity:
@@ -170,7 +172,7 @@ def make_slot(driver: FakeDriver, port: Path, parts: SlotParts, name: str = "") 
     """A runner on a fake device; the port is a plain file that the test makes and removes."""
     profile = PROFILE_OF[driver.capability]
     backoff = Backoff(0.5, 30.0, draw=lambda: 1.0)
-    return SlotRunner(name or driver.capability, profile, port, driver.connect, parts, backoff)
+    return SlotRunner(name or driver.capability, profile, FilePlace(port), driver.connect, parts, backoff)
 
 
 @asynccontextmanager

@@ -118,8 +118,17 @@ async def test_a_device_that_does_not_answer_is_tried_less_and_less_often(tmp_pa
 async def test_another_device_on_the_port_is_not_used(tmp_path: Path) -> None:
     async with rig(tmp_path, "printer") as found:
         found.driver.refuses = PeerBrokeProtocol("expected a printer, got a scanner")
-        await found.clock.until(lambda: found.facts() == ["printer.device_offline"])
-        assert not found.slot.ready
+        await found.clock.until(lambda: found.facts() == ["printer.device_hardware_error"])
+        told = found.outbox.rows[-1].data
+        assert told["fault"] == {"code": "wrong_device", "action": "maintenance"}
+        assert "expected a printer, got a scanner" in told["detail"]
+        assert "ports.printer" in found.slot.refused
+        with pytest.raises(SlotNotReady) as refused:
+            await found.slot.execute("reset", Nothing(), run_for_s=5)
+        assert refused.value.code == "wrong_device"
+        found.driver.refuses = None
+        await found.until_ready()
+        assert found.slot.refused == ""
 
 
 async def test_a_defect_in_a_driver_does_not_end_the_slot(tmp_path: Path) -> None:

@@ -58,6 +58,14 @@ _BY_CODE: Mapping[str, Advice] = {
         "设备硬件故障，请运维人员检修。", "The device reports a hardware error: the crew must repair it."
     ),
     "user_error": Advice("设备内有遗留物或放置不当，请清理。", "Something was left in the device: remove it."),
+    "wrong_device": Advice(
+        "接入的不是该位置的设备，请按详情换上正确的设备。",
+        "This slot is made for another device: plug in the right one, as the details of the event say.",
+    ),
+    "ambiguous_device": Advice(
+        "有多台设备无法区分，请在设置中写明各自的接口。",
+        "Nobody can tell which device belongs into this slot: name its socket in the machine's settings.",
+    ),
     OFFLINE_CODE: Advice("整机离线，请检查电源和网络。", "The whole machine is offline: check its power and network."),
 }
 

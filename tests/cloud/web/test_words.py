@@ -16,7 +16,7 @@ from cloud.web.stream import PARTS, parts_of
 from cloud.web.templating import clock, minutes
 from cloud.web.words import ACTORS, COUNTERS, FAULTS, KINDS, NEXT, TICKETS, WORDS
 from device_profiles.capabilities import CAPABILITIES
-from device_profiles.capabilities.model import DEVICE_FAULTS
+from device_profiles.capabilities.model import DEVICE_FAULTS, REFUSALS
 from device_profiles.catalog import load_catalog
 from device_profiles.hall.ticket_states import OVER, TicketState
 
@@ -31,7 +31,7 @@ def test_every_state_has_words() -> None:
 
 def test_every_fault_has_a_name() -> None:
     faults = [fault for each in CAPABILITIES.values() for fault in each.faults.values()]
-    assert {fault.code for fault in [*faults, *DEVICE_FAULTS.values()]} | {OFFLINE_CODE} == set(FAULTS)
+    assert {fault.code for fault in [*faults, *DEVICE_FAULTS.values(), *REFUSALS]} | {OFFLINE_CODE} == set(FAULTS)
 
 
 def test_no_word_stands_without_a_shape() -> None:
