@@ -1,6 +1,7 @@
 """What every scanner's driver does with a code: wait for it, bound it, and never repeat it in an error."""
 
 import re
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -81,6 +82,12 @@ async def wait_for_code(
         if isinstance(reply, Scanned):
             return reply
     raise scan.nothing_came()
+
+
+def named_values(lines: Iterable[str]) -> dict[str, str]:
+    """``Serial Number: 15232B1F0C`` as ``serial number`` and its value; other lines are passed over."""
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip().lower(): value.strip()[:60] for name, colon, value in pairs if colon and value.strip()}
 
 
 def _pattern(text: str) -> re.Pattern[str] | None:
