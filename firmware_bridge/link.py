@@ -81,6 +81,9 @@ class LinkCounters:
 _COUNTED = ("requests", "retries", "timeouts", "stale", "unsolicited", "discarded_bytes")
 
 
+_HELD = nullcontext()  # the turn of one who has the line already
+
+
 class Exchange(Generic[Reply]):
     """The steps of an exchange, for the one who holds the line (see ``Link.exchange``)."""
 
@@ -111,7 +114,7 @@ class Exchange(Generic[Reply]):
 
         Raises LinkTimeout (READ, IDEMPOTENT) or OutcomeUnknown (ONCE), TransportLost.
         """
-        return await self.tries(data, effect=effect, accept=accept, deadline_s=deadline_s, turn=nullcontext)
+        return await self.tries(data, effect=effect, accept=accept, deadline_s=deadline_s, turn=_HELD)
 
     async def tries(
         self,
@@ -120,7 +123,7 @@ class Exchange(Generic[Reply]):
         effect: Effect,
         accept: Callable[[Reply], bool],
         deadline_s: float | None,
-        turn: Callable[[], AbstractAsyncContextManager[None]],
+        turn: AbstractAsyncContextManager[None],
     ) -> Reply:
         """As ``request``; each try takes ``turn``, so that a device which stays silent does not hold up the others."""
         within_s = self._reply_s if deadline_s is None else deadline_s
@@ -129,7 +132,7 @@ class Exchange(Generic[Reply]):
         for attempt in range(tries):
             if attempt:
                 self.counters.retries += 1
-            async with turn():
+            async with turn:
                 reply = await self._try(data, effect, accept, within_s)
             if reply is not None:
                 if attempt:  # the device may answer the earlier tries as well
@@ -274,9 +277,7 @@ class Link(Generic[Reply]):
         self, data: bytes, *, effect: Effect, accept: Callable[[Reply], bool], deadline_s: float | None = None
     ) -> Reply:
         """One question, one answer; see ``Exchange.request``. Others get their turn between two tries."""
-        return await self._line.tries(
-            data, effect=effect, accept=accept, deadline_s=deadline_s, turn=lambda: self._turn
-        )
+        return await self._line.tries(data, effect=effect, accept=accept, deadline_s=deadline_s, turn=self._turn)
 
     async def send(self, data: bytes) -> None:
         """Write ``data``; no reply is expected."""

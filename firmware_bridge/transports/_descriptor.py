@@ -30,6 +30,7 @@ class DescriptorTransport:
         self._lost = "not open: call open() first"
         self._received = bytearray()
         self._reading = False
+        self._drained = False  # discard_input() has just looked: the next read() need not ask the system again
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -90,8 +91,9 @@ class DescriptorTransport:
             ) from None
 
     async def read(self) -> bytes:
-        if not self._received and not self._lost:
+        if not self._received and not self._lost and not self._drained:
             self._pull()
+        self._drained = False
         while not self._received:
             self._check()
             self._reader = self._running_loop().create_future()
@@ -105,6 +107,7 @@ class DescriptorTransport:
         if not self._lost:
             self._pull()
         self._check()
+        self._drained = True
         return len(self._take()) if self._received else 0
 
     async def close(self) -> None:

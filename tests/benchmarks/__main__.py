@@ -6,10 +6,15 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import agent, ingest, link
+from tests.benchmarks import agent, drivers, ingest, link
 
 Figures = Mapping[str, object]
-BENCHMARKS: dict[str, Callable[[], Figures]] = {"agent": agent.measure, "ingest": ingest.measure, "link": link.measure}
+BENCHMARKS: dict[str, Callable[[], Figures]] = {
+    "agent": agent.measure,
+    "drivers": drivers.measure,
+    "ingest": ingest.measure,
+    "link": link.measure,
+}
 
 
 def main(argv: list[str]) -> int:
@@ -22,11 +27,18 @@ def main(argv: list[str]) -> int:
     results = {name: dict(BENCHMARKS[name]()) for name in names}
     for name, figures in results.items():
         for key, value in figures.items():
-            print(f"{name:<8} {key:<44} {value}")
+            print(f"{name:<8} {key:<{26 if isinstance(value, Mapping) else 44}} {_row(value)}")
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(results, indent=1) + "\n")
     return 0
+
+
+def _row(value: object) -> str:
+    """One figure, or several of one thing in columns of one width."""
+    if isinstance(value, Mapping):
+        return "  ".join(f"{key} {number:>5}" for key, number in value.items())
+    return str(value)
 
 
 if __name__ == "__main__":
