@@ -3,7 +3,7 @@
 Source: Megatec UPS protocol, as NUT's nutdrv_qx_megatec and blazer read it (two sources for the text; 2400 8N1 is from
 memory: check on the device). There is no checksum: a line is believed when every field has its shape.
 
-``Q1`` -> ``(MMM.M NNN.N PPP.P QQQ RR.R SS.S TT.T b7..b0``; ``F`` -> ``#MMM.M QQQ SS.SS RR.R``; ``I`` -> ``#`` and 15, 10,
+``Q1`` -> ``(MMM.M NNN.N PPP.P QQQ RR.R SS.S TT.T b7..b0``; ``F`` -> ``#MMM.M QQQ SS.SS RR.R``; ``I`` -> ``#``, 15, 10,
 10 columns for company, model, version, of which some supplies send one less. ``S``, ``C`` and ``T`` have no answer.
 """
 
