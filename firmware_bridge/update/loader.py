@@ -47,8 +47,16 @@ class LoaderMethod:
         self._boot_s = boot_s
 
     async def look(self, firmware: Firmware) -> Standing:
+        """Raises NoWayBack when the application runs and no previous image is kept: nothing is begun then.
+
+        The way out is an update to the image that runs already: it is tried, kept, and not sent.
+        """
         running = await self._shelf.running()
         if running != firmware.version:
+            if running is not None and self._kept is None:
+                raise NoWayBack(
+                    f"no previous image is kept for this device: first bring that of {running}, which it runs"
+                )
             return Standing.ABSENT
         kept = self._kept is not None and self._kept.digest == firmware.digest
         return Standing.INSTALLED if kept else Standing.ON_TRIAL

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from firmware_bridge.update.firmware import Firmware
+from firmware_bridge.update.gate import Target
 from firmware_bridge.update.states import UpdateState
 
 Told = Callable[[int, int], None]
@@ -50,6 +51,9 @@ class Method(Protocol):
 class Application(Protocol):
     """The device's ordinary side."""
 
+    async def survey(self) -> Target:
+        """Who is there; questions only. Raises what the driver raises when it cannot be known."""
+
     async def test(self, firmware: Firmware) -> None:
         """Identify it and have it test itself. Raises SelfTestFailed, or what the driver raises."""
 
@@ -62,6 +66,7 @@ class Record:
     digest: str
     from_version: str
     to_version: str
+    hardware: str = ""
     note: str = ""
 
 

@@ -6,13 +6,13 @@ that an update was under way; it is written before the step it speaks of.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from firmware_bridge.errors import BridgeError
 from firmware_bridge.update.errors import FirmwareRefused, NoWayBack
 from firmware_bridge.update.firmware import Firmware
-from firmware_bridge.update.gate import Target, admit
+from firmware_bridge.update.gate import admit
 from firmware_bridge.update.keys import Keys
 from firmware_bridge.update.manifest import read_firmware
 from firmware_bridge.update.ports import Application, Method, Record, Records, Standing, Told
@@ -35,11 +35,9 @@ class Release:
     manifest: bytes | None = None
     approval: bytes | None = None
 
-    def check(self, target: Target, keys: Keys, now: datetime) -> Firmware:
-        """The firmware, if it may go into ``target``. Raises FirmwareRefused."""
-        firmware = read_firmware(self.image, self.manifest, keys)
-        admit(firmware, target, keys, self.approval, now)
-        return firmware
+    def read(self, keys: Keys) -> Firmware:
+        """The firmware, if a trusted key signed it. Raises FirmwareRefused."""
+        return read_firmware(self.image, self.manifest, keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +53,10 @@ class Parts:
 class Update:
     """``run`` once. ``state`` can be watched meanwhile."""
 
-    def __init__(self, target: Target, parts: Parts) -> None:
+    def __init__(self, parts: Parts) -> None:
         self.state = UpdateState.VERIFYING
-        self.note = ""
-        self._target = target
         self._parts = parts
+        self._record = Record(self.state, "", "", "")
 
     async def run(self, release: Release, keys: Keys, now: datetime) -> Record:
         """Take the release through to an end and say which. A refusal is an end as well; nothing was sent then.
@@ -67,26 +64,33 @@ class Update:
         Cancelling it leaves the device as if the power had been cut: run it again.
         """
         try:
-            firmware = release.check(self._target, keys, now)
+            firmware = await self._admitted(release, keys, now)
         except FirmwareRefused as refusal:
-            return await self._step(
-                UpdateStep.REFUSED, Record(self.state, "", str(self._target.installed or ""), ""), refusal
-            )
-        installed = "" if self._target.installed is None else str(self._target.installed)
-        record = Record(self.state, firmware.digest.hex(), installed, str(firmware.version))
-        record = await self._step(UpdateStep.ADMITTED, record)
-        while record.state not in ENDS:
-            step, error = await self._act(firmware)
-            record = await self._step(step, record, error)
-        return record
+            return await self._step(UpdateStep.REFUSED, refusal)
+        except BridgeError as error:
+            return await self._step(UpdateStep.BROKE, error)
+        await self._step(UpdateStep.ADMITTED)
+        while self.state not in ENDS:
+            step, failure = await self._act(firmware)
+            await self._step(step, failure)
+        return self._record
 
-    async def _step(self, step: UpdateStep, record: Record, error: BridgeError | None = None) -> Record:
+    async def _admitted(self, release: Release, keys: Keys, now: datetime) -> Firmware:
+        """Signature and kind first: a device is not even asked its name for an image that nobody vouches for."""
+        firmware = release.read(keys)
+        self._record = replace(self._record, digest=firmware.digest.hex(), to_version=str(firmware.version))
+        target = await self._parts.application.survey()
+        self._record = replace(self._record, from_version=str(target.installed or ""), hardware=target.hardware)
+        admit(firmware, target, keys, release.approval, now)
+        return firmware
+
+    async def _step(self, step: UpdateStep, error: BridgeError | None = None) -> Record:
         self.state = after(self.state, step)
-        if error is not None and not self.note:  # the first error is why; the later ones are what came of it
-            self.note = str(error)
-        record = Record(self.state, record.digest, record.from_version, record.to_version, self.note)
-        await self._parts.records.save(record)
-        return record
+        # The first error is why; the later ones are what came of it.
+        note = str(error) if error is not None and not self._record.note else self._record.note
+        self._record = replace(self._record, state=self.state, note=note)
+        await self._parts.records.save(self._record)
+        return self._record
 
     async def _act(self, firmware: Firmware) -> tuple[UpdateStep, BridgeError | None]:
         """Do what the state asks for; what came of it, and the error if one did."""

@@ -21,6 +21,7 @@ from firmware_bridge.update.errors import NoWayBack, TransferFailed
 from firmware_bridge.update.firmware import Firmware
 from firmware_bridge.update.ports import Standing, Told
 from firmware_bridge.update.smp_line import SmpLine
+from firmware_bridge.update.version import Version, parse_version
 
 RETRY_PAUSE_S = 0.5
 UPLOAD_TRIES = 5  # in a row without one byte of progress
@@ -36,6 +37,12 @@ class SmpMethod:
         self._clock = clock
         self._reply_s, self._erase_s, self._boot_s = line.patience_s, erase_s, boot_s
         self._client = SMPClient(line, "", timeout_s=NEVER_S)
+
+    async def installed(self) -> Version | None:
+        """The version that runs; None when the device does not name it."""
+        async with self._alone():
+            images = await self._states()
+        return next((parse_version(image.version) for image in images if image.active), None)
 
     async def look(self, firmware: Firmware) -> Standing:
         async with self._alone():

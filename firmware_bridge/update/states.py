@@ -54,7 +54,11 @@ ENDS = frozenset(
 )
 
 TRANSITIONS: Mapping[UpdateState, Mapping[UpdateStep, UpdateState]] = {
-    UpdateState.VERIFYING: {UpdateStep.ADMITTED: UpdateState.LOOKING, UpdateStep.REFUSED: UpdateState.REFUSED},
+    UpdateState.VERIFYING: {
+        UpdateStep.ADMITTED: UpdateState.LOOKING,
+        UpdateStep.REFUSED: UpdateState.REFUSED,
+        UpdateStep.BROKE: UpdateState.FAILED,
+    },
     UpdateState.LOOKING: {
         UpdateStep.NEEDED: UpdateState.ENTERING,
         UpdateStep.STORED_ALREADY: UpdateState.MARKING,

@@ -1,5 +1,7 @@
 """Simulated peripherals, one module per protocol family; ``build_peer`` finds the module by the profile's driver."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import accumulate
@@ -24,8 +26,20 @@ def build_peer(profile: PeripheralProfile, seed: int, shared: dict[str, Any], sp
     names = ["_".join(words) for words in accumulate([word] for word in profile.driver.split("_"))]
     for name in reversed(names):
         if find_spec(f"{__name__}.{name}") is not None:
-            peer: Peer = import_module(f"{__name__}.{name}").open_peer(around)
+            open_peer = import_module(f"{__name__}.{name}").open_peer
+            peer: Peer = _with_loader(around, open_peer) if profile.update is not None else open_peer(around)
             return peer
     raise UnknownName(
         f"{profile.id}: expected a module {profile.driver}.py or {names[0]}.py in simulators/peripherals, found none"
     )
+
+
+def _with_loader(around: Surroundings, open_peer: Callable[[Surroundings], Peer]) -> Peer:
+    """The device inside its boot loader, which starts the application anew with each firmware."""
+    from simulators.loaders import with_loader  # here: loaders are devices themselves and import this package
+
+    def application(firmware: str) -> Peer:
+        options = {**around.profile.options, "firmware": firmware}
+        return open_peer(replace(around, profile=around.profile.model_copy(update={"options": options})))
+
+    return with_loader(around, application)
