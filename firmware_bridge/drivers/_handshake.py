@@ -63,6 +63,15 @@ class Handshaker(Generic[Answer]):
                 await line.send(ACK)
         return cast(Answer, reply)
 
+    async def order(self, data: bytes) -> None:
+        """Hand over a command that the device carries out on ENQ and never answers; returns when ENQ is written.
+
+        Until then nothing is carried out, so a frame without acknowledgement is sent again. Raises CommandRejected,
+        LinkTimeout (nothing was carried out), OutcomeUnknown (the line failed while ENQ was written), TransportLost.
+        """
+        async with self._link.exchange() as line:
+            await self._hand_over(line, data, Effect.IDEMPOTENT, enquired=Effect.ONCE)
+
     async def _answered(
         self,
         line: Exchange[Handshake | Answer],
@@ -77,12 +86,14 @@ class Handshaker(Generic[Answer]):
         await self._hand_over(line, data, effect)
         return await line.reply(effect=effect, accept=is_answer)
 
-    async def _hand_over(self, line: Exchange[Handshake | Answer], data: bytes, effect: Effect) -> None:
-        """Returns when the device has acknowledged the frame."""
+    async def _hand_over(
+        self, line: Exchange[Handshake | Answer], data: bytes, effect: Effect, *, enquired: Effect | None = None
+    ) -> None:
+        """Returns when the device has acknowledged the frame and was asked for its answer, where it wants that."""
         for _ in range(self._attempts):
             told = await line.request(data, effect=effect, accept=_is_handshake, deadline_s=self._ack_s)
             if told is Handshake.ACK:
-                await self._enquire(line, effect)
+                await self._enquire(line, enquired or effect)
                 return
             if told is Handshake.REJECT:
                 raise CommandRejected
