@@ -29,6 +29,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "cloud": Verb("cloud.__main__", "the fleet and the hall: serve, broker"),
         "edge": Verb("edge_agent.__main__", "the agent of one machine: run, check, outbox"),
         "simulate": Verb("simulators.__main__", "simulated peripherals, machines, halls, departments"),
+        "firmware": Verb("firmware_bridge.update.__main__", "firmware images: keygen, sign, show, verify, approve"),
         "profiles": Verb("device_profiles.__main__", "profiles: list, show, check, schema"),
         "bench": Verb("tests.benchmarks.__main__", "measure: bench NAME [--json FILE]; in a checkout only"),
         "doctor": Verb("edge_agent.doctor", "whether this machine can run hallfleet"),
