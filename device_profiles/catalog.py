@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from device_profiles.errors import ProfileError, nearest
 from device_profiles.messages.envelope import canonical_json
 from device_profiles.problems import problems_of
+from device_profiles.schema.bus import bus_problems
 from device_profiles.schema.hall import HallProfile
 from device_profiles.schema.machine import MachineProfile
 from device_profiles.schema.peripheral import PeripheralProfile
@@ -151,6 +152,7 @@ class _Loader:
         for machine in self.machines.values():
             for name, slot in machine.slots.items():
                 self._refer("machines", machine.id, f"slots.{name}.peripheral", slot.peripheral, "peripherals")
+            self._check_buses(machine)
         for hall in self.halls.values():
             for index, member in enumerate(hall.machines):
                 self._refer("halls", hall.id, f"machines.{index}.profile", member.profile, "machines")
@@ -174,6 +176,13 @@ class _Loader:
         if wanted not in known:
             expected = f"expected the id of one of the {target}, got {wanted!r}; {nearest(wanted, known)}"
             self.problems.append(f"{self.places[kind, profile_id]}: {key}: {expected}")
+
+    def _check_buses(self, machine: MachineProfile) -> None:
+        for slots in machine.buses().values():
+            peripherals = ((name, self.peripherals.get(machine.slots[name].peripheral)) for name in slots)
+            members = {name: peripheral for name, peripheral in peripherals if peripheral is not None}
+            place = self.places["machines", machine.id]
+            self.problems.extend(f"{place}: {problem}" for problem in bus_problems(members))
 
     def _check_counters(self, hall: HallProfile) -> None:
         kinds = {member.id: self.machines.get(member.profile) for member in hall.machines}

@@ -41,6 +41,7 @@ from edge_agent.uplink.mqtt import MqttUplink
 from edge_agent.uplink.session import CloudSession, SessionParts, presence_of
 from firmware_bridge.drivers import Driver
 from firmware_bridge.registry import load_driver, transport_for
+from firmware_bridge.transports.shared import SharedLines
 
 OUTBOX_FILE = "outbox.db"
 MACHINE_FILE = "machine.db"
@@ -66,8 +67,9 @@ class Agent:
         self._devices = choose_source(subsystems_of(wants), self._clock)
         finder = Finder(self._devices, wants, self._clock)
         parts = SlotParts(self._clock, outbox, self, _boot_id(), Values(file))
+        lines = SharedLines(transport_for)
         self._runners = {
-            name: _runner(name, mounted, finder.place(name), parts) for name, mounted in plan.slots.items()
+            name: _runner(name, mounted, finder.place(name), parts, lines) for name, mounted in plan.slots.items()
         }
         self._executor = Executor(Journal(file), outbox, self._views(), self._desired, self._clock)
         by_capability: dict[str, SlotView] = {view.capability: view for view in self._views().values()}
@@ -251,9 +253,11 @@ def _boot_id() -> str:
     return file.read_text().strip() if file.exists() else uuid.uuid4().hex
 
 
-def _runner(name: str, mounted: Mounted, place: Place, parts: SlotParts) -> SlotRunner:
+def _runner(name: str, mounted: Mounted, place: Place, parts: SlotParts, lines: SharedLines) -> SlotRunner:
+    find = lines.transport if mounted.shared or mounted.profile.line.echo else transport_for
+
     async def connect(address: str) -> Driver:
-        transport = transport_for(mounted.profile, address)
+        transport = find(mounted.profile, address)
         driver = load_driver(mounted.profile, transport, parts.clock)
         await transport.open()
         return driver

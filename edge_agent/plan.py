@@ -1,10 +1,11 @@
 """What this machine is made of: its profile, and the device behind every slot that is mounted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from device_profiles.catalog import Catalog, load_catalog
 from device_profiles.errors import ConfigurationError, nearest
+from device_profiles.schema.bus import bus_problems
 from device_profiles.schema.machine import MachineProfile
 from device_profiles.schema.peripheral import PeripheralProfile
 from edge_agent.addresses import SUBSYSTEM_OF, Address, UsbAddress, parse_address
@@ -18,6 +19,7 @@ class Mounted:
 
     profile: PeripheralProfile
     port: Address
+    shared: bool = False  # other slots name the same device: a line with several units
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,30 @@ def _mounted(settings: EdgeSettings, profile: MachineProfile, catalog: Catalog) 
     for name, slot in mounted.items():
         check_driver(slot.profile)
         _check_address(name, slot)
-    return mounted
+    _check_buses(settings, profile, mounted)
+    return {name: replace(slot, shared=len(_sharing(slot.port, mounted)) > 1) for name, slot in mounted.items()}
+
+
+def _sharing(port: Address, mounted: Mapping[str, Mounted]) -> dict[str, PeripheralProfile]:
+    """The slots whose device is at ``port``. A USB address that any device of a kind fits names no line."""
+    if isinstance(port, UsbAddress) and not port.exact:
+        return {}
+    return {name: slot.profile for name, slot in mounted.items() if slot.port == port}
+
+
+def _check_buses(settings: EdgeSettings, profile: MachineProfile, mounted: Mapping[str, Mounted]) -> None:
+    for bus, slots in profile.buses().items():
+        here = [name for name in slots if name in mounted]
+        for name in here[1:]:
+            if name not in _sharing(mounted[here[0]].port, mounted):
+                raise ConfigurationError(
+                    f"ports.{name}: slots {' and '.join(slots)} of profile {profile.id} share the line {bus!r}; "
+                    f"expected {settings.ports[here[0]]!r} as in ports.{here[0]} (a path, a URL or one USB socket), "
+                    f"got {settings.ports[name]!r}"
+                )
+    for name, slot in mounted.items():
+        for problem in bus_problems(_sharing(slot.port, mounted)):
+            raise ConfigurationError(f"ports.{name}: {settings.ports[name]!r} is named by several slots; {problem}")
 
 
 def _check_address(name: str, slot: Mounted) -> None:

@@ -16,7 +16,7 @@ OpenDriver = Callable[[PeripheralProfile, Transport, Clock], Driver]
 OpenTransport = Callable[[PeripheralProfile, str], Transport]
 
 _SYSTEM_CLOCK = SystemClock()
-_NOT_BY_NAME = {"memory", "recording"}  # transports without an address
+_NOT_BY_NAME = {"memory", "recording", "shared"}  # transports without an address
 
 
 def load_driver(profile: PeripheralProfile, transport: Transport, clock: Clock = _SYSTEM_CLOCK) -> Driver:

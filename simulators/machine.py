@@ -7,6 +7,7 @@ from typing import Any
 
 from device_profiles.catalog import Catalog
 from device_profiles.schema.machine import MachineProfile
+from simulators.bus import open_bus
 from simulators.errors import UnknownName
 from simulators.faults import FaultyPeer
 from simulators.people import People
@@ -16,7 +17,7 @@ from simulators.pty_port import PtyPort
 
 
 class SimulatedMachine:
-    """The peripherals of ``machine_id`` under ``{folder}/{machine_id}/{slot}``, or where ``links`` says.
+    """The peripherals of ``machine_id`` under ``{folder}/{machine_id}/{slot or bus}``, or where ``links`` says.
 
     The same people and machine id give the same devices. ``speed`` divides how long mechanisms take.
     """
@@ -34,16 +35,24 @@ class SimulatedMachine:
         self.id, self.profile = machine_id, profile
         shared: dict[str, Any] = {"people": people}
         self.ports: dict[str, PtyPort] = {}
+        on_bus: dict[str, dict[str, Peer]] = {}
         for slot, mounted in profile.slots.items():
             peripheral = catalog.peripheral(mounted.peripheral)
             seed = random.Random(f"{people.seed}/{machine_id}/{slot}").randrange(2**31)
             peer = build_peer(peripheral, seed, shared, speed)
+            if mounted.bus:
+                on_bus.setdefault(mounted.bus, {})[slot] = FaultyPeer(peer, seed)
+                continue
             self.ports[slot] = PtyPort(
                 FaultyPeer(peer, seed),
                 (links or {}).get(slot, folder / machine_id / slot),
                 baud=peripheral.line.baud,
                 listens_at=_listens_at(peer),
             )
+        for bus, units in on_bus.items():
+            line = catalog.peripheral(profile.slots[next(iter(units))].peripheral).line
+            link = next((links[slot] for slot in units if links and slot in links), folder / machine_id / bus)
+            self.ports.update(open_bus(link, line.baud, units, echo=line.echo))
 
     def plug(self) -> None:
         """Put all cables in; needs a running event loop."""

@@ -91,7 +91,7 @@ class PtyPort:
             raise UnknownName(f"button: expected one of {', '.join(sorted(self.peer.buttons))}, got {button!r}")
         result = self.peer.buttons[button](**arguments)
         if self.plugged:
-            self._send(self.peer.advance(self._now()))
+            self.send(self.peer.advance(self._now()))
         return result
 
     def snapshot(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class PtyPort:
                 raise
             return
         if self._at_right_baud():
-            self._send(self.peer.receive(data, self._now()))
+            self.send(self.peer.receive(data, self._now()))
         else:
             self.lost_bytes += len(data)
 
@@ -122,7 +122,8 @@ class PtyPort:
 
     # --- output ---------------------------------------------------------------------------------------------
 
-    def _send(self, output: Output) -> None:
+    def send(self, output: Output) -> None:
+        """What the device says, each part at its time and no faster than the line allows."""
         for at, data in output:
             start = max(at, self._line_free_at)
             for offset in range(0, len(data), PIECE):
@@ -167,7 +168,7 @@ class PtyPort:
     # --- time and name --------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        self._send(self.peer.advance(self._now()))
+        self.send(self.peer.advance(self._now()))
         self._ticker = self._loop().call_later(TICK_S, self._tick)
 
     def _prepare_place(self) -> None:

@@ -14,6 +14,11 @@ class Slot(BaseModel):
 
     peripheral: str = Field(description="id of a peripheral profile")
     required: bool = Field(default=True, description="without it the machine cannot serve anybody")
+    bus: str = Field(
+        default="",
+        pattern=r"^[a-z0-9_]*$",
+        description="slots with the same bus share one line; settings name the same device for all of them",
+    )
 
 
 class MachineProfile(BaseModel):
@@ -29,6 +34,14 @@ class MachineProfile(BaseModel):
     tickets: bool = Field(default=False, description="its screen hands out queue tickets")
     items: list[str] = Field(default_factory=list, description="journeys its screen offers")
     slots: dict[str, Slot]
+
+    def buses(self) -> dict[str, list[str]]:
+        """The slots of every bus, in the profile's order."""
+        found: dict[str, list[str]] = {}
+        for name, slot in self.slots.items():
+            if slot.bus:
+                found.setdefault(slot.bus, []).append(name)
+        return found
 
     @field_validator("slots")
     @classmethod

@@ -28,6 +28,7 @@ class Line(_File):
     flow: Literal["none", "rts_cts", "xon_xoff"] = Field(
         default="none", description="flow control; xon_xoff only for protocols that never send 11 and 13"
     )
+    echo: bool = Field(default=False, description="the adapter hears what it sends (RS-485 whose receiver stays on)")
 
 
 class Hid(_File):

@@ -17,10 +17,11 @@ _FRESH_S = 0.1  # a poll that follows the status at once uses what that has read
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """The event block, and the clock's time just before it was asked for: the try that was answered."""
+    """The event block, the clock's time just before it was asked for (the try that was answered), and of the answer."""
 
     block: EventBlock
     asked_at: float
+    answered_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,12 @@ class HdpUnit(ABC):
             got = f"{block.magic:04X}h version {block.version}"
             raise PeerBrokeProtocol(f"hall device profile: expected {MAGIC:04X}h and version 1, got {got}")
         # Not the time of the call: the line may have been somebody else's for a while, or the first tries were lost.
-        return Sighting(block, self.clock.monotonic() - self.counters.round_trips_s[-1])
+        now = self.clock.monotonic()
+        return Sighting(block, now - self.counters.round_trips_s[-1], now)
 
     async def look_for_poll(self) -> Sighting:
         """What ``state`` saw a moment ago, once; else a new look."""
         seen, self._for_poll = self._for_poll, None
-        if seen is None or self.clock.monotonic() - seen.asked_at > _FRESH_S:
+        if seen is None or self.clock.monotonic() - seen.answered_at > _FRESH_S:
             return await self.look()
         return seen

@@ -24,7 +24,7 @@ _MODES = {
     "paused": Show.PAUSED,
 }
 _GRADES = range(1, 6)
-_AGE_ERROR_S = 0.15  # the age comes in steps of 0.1 s, and the answer takes a moment
+_AGE_ERROR_S = 0.25  # the age comes in steps of 0.1 s, the answer takes a moment, a shared line 0.1 s at most
 
 
 class Driver:

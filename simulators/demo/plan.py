@@ -108,7 +108,7 @@ def _edge_settings(plan: Plan, catalog: Catalog, machine: HallMachine, broker_po
         "data_dir": str(plan.folder / "edge" / machine.id),
         "screen_port": plan.screen_ports.get(machine.id, 0),
         "outbox_mib": 4,
-        "ports": {slot: str(plan.folder / "dev" / machine.id / slot) for slot in slots},
+        "ports": {name: str(plan.folder / "dev" / machine.id / (slot.bus or name)) for name, slot in slots.items()},
     }
 
 

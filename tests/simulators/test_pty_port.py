@@ -158,7 +158,7 @@ async def test_bytes_at_another_speed_are_not_understood(tmp_path: Path) -> None
 async def test_host_that_never_reads_costs_bounded_memory(tmp_path: Path) -> None:
     port = PtyPort(Bench("sdt-sam-v").peer, tmp_path / "id_reader")
     with plugged(port):
-        port._send([(0.0, bytes(4096))] * 64)
+        port.send([(0.0, bytes(4096))] * 64)
         assert len(port._backlog) <= BACKLOG
         assert port.lost_bytes > 0
         with host(port.link) as agent:
