@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge.link import Codec
-from tests.firmware_bridge.test_vectors import FILES, octets
+from tests.firmware_bridge.vector_checks import FILES, octets
 from tests.firmware_bridge.vector_codecs import ENTRIES
 
 PROTOCOLS = sorted(ENTRIES)
