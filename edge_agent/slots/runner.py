@@ -152,16 +152,18 @@ class SlotRunner:
         order asked. Raises SlotNotReady when there is no device (nothing was begun), and what ``work`` raises.
         """
         async with self._borrowing:
-            if self.state is SlotState.ABSENT:
-                raise self._not_ready()
+            if self.state is SlotState.ABSENT or not self._place.look().addresses:
+                raise SlotNotReady(self.name, self.state, self._refusal.fault.code if self._refusal else "no_device")
             loan = self._loan = Loan()
             self._wake.set()
             try:
                 await loan.granted()
-                return await work()
+                try:
+                    return await work()
+                finally:
+                    self._settled.clear()
             finally:
-                self._loan = None
-                self._settled.clear()
+                self._loan = None if self._loan is loan else self._loan
                 loan.give_back()
 
     async def run(self) -> None:
@@ -187,6 +189,7 @@ class SlotRunner:
         self._address, self._refusal = "", None
         if self._loan is not None:
             self._loan.refuse(self._not_ready())
+            self._loan = None
         if self._place.look().empty:
             await self._publish(gone(self._status, DeviceState.NO_DEVICE))
             self._settled.set()
@@ -296,7 +299,8 @@ class SlotRunner:
         self._refusal = None
         self._step(SlotStep.LENT)
         await self._publish(gone(self._status, DeviceState.STARTING))
-        if (loan := self._loan) is not None:
+        loan, self._loan = self._loan, None
+        if loan is not None:
             if self._place.look().addresses:
                 loan.grant()
                 await loan.returned()

@@ -135,6 +135,7 @@ async def test_a_borrower_may_change_its_mind_before_the_port_is_free(tmp_path: 
         await found.until_ready()
         assert not found.borrowed.is_set()
         assert SlotState.LENT not in found.listener.states
+        await found.slot.settled()
 
 
 async def test_a_device_that_does_not_answer_can_be_lent(tmp_path: Path) -> None:
