@@ -71,3 +71,15 @@ def test_the_capability_table_marks_what_is_personal() -> None:
     assert "`id_number`*" in table
     assert "| `paper` = out | `paper_out` | clear | hall staff |" in table
     assert "| `print` | once |" in table
+
+
+def test_the_table_of_protocols_counts_what_was_tried() -> None:
+    table = generate_docs.documents()["protocols.md"]()
+    assert table == generate_docs.documents()["protocols.md"]()
+    (row,) = (line for line in table.splitlines() if line.startswith("| gm65 |"))
+    replies, requests, splits, junk, stale, damaged = row.split(" | ")[1:7]
+    assert int(replies) == int(junk) >= 5
+    assert int(stale) == int(replies) ** 2
+    assert int(splits) > int(replies)
+    assert int(requests) >= 5
+    assert 0 < int(damaged) <= int(replies)
