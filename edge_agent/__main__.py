@@ -1,4 +1,4 @@
-"""``hallfleet edge run | check | outbox``."""
+"""``hallfleet edge run | check | outbox | update``."""
 
 import argparse
 import asyncio
@@ -95,6 +95,29 @@ def outbox(settings: EdgeSettings, options: argparse.Namespace) -> int:
     return 0
 
 
+def update(settings: EdgeSettings, options: argparse.Namespace) -> int:
+    """Update the firmware of the device in a slot, while the agent is stopped."""
+    from edge_agent.app import update_firmware  # here: only an update loads cryptography and smpclient
+    from edge_agent.updates.files import read_release
+    from firmware_bridge.errors import BridgeError
+
+    logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    release = read_release(options.image, options.manifest, options.approval)
+    try:
+        record = asyncio.run(update_firmware(settings, options.slot, release, _show_progress))
+    except BridgeError as error:
+        raise AgentError(f"slot {options.slot}: {error}") from error
+    done = record.state == "done"
+    versions = f"{record.from_version or 'unknown'} -> {record.to_version or 'unknown'}"
+    print(f"{options.slot}: {record.state}, {versions}{f': {record.note}' if record.note else ''}")
+    return 0 if done else 1
+
+
+def _show_progress(sent: int, total: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{sent * 100 // total:3d} % of {total} bytes", end="", file=sys.stderr, flush=True)
+
+
 async def _run_until_signal(settings: EdgeSettings) -> None:
     from edge_agent.app import run_agent  # here: `check` need not load MQTT and the drivers
 
@@ -119,12 +142,16 @@ def _first(group: BaseExceptionGroup[AgentError]) -> AgentError:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hallfleet edge", description="One machine of a hall.")
-    verbs = parser.add_subparsers(required=True, metavar="run|check|outbox")
-    for verb in (run, check, outbox):
+    verbs = parser.add_subparsers(required=True, metavar="run|check|outbox|update")
+    for verb in (run, check, outbox, update):
         sub = verbs.add_parser(verb.__name__, help=verb.__doc__, description=verb.__doc__)
         sub.add_argument("--config", type=Path, help="TOML file; HALLFLEET_EDGE_* variables win over it")
         sub.add_argument("--json", action="store_true", help="machine-readable output (check, outbox)")
         sub.set_defaults(verb=verb)
+    sub.add_argument("--slot", required=True, help="slot whose device is updated")
+    sub.add_argument("--image", type=Path, required=True, help="firmware image")
+    sub.add_argument("--manifest", type=Path, help="its signed manifest, when the image cannot speak for itself")
+    sub.add_argument("--approval", type=Path, help="a second person's approval of a downgrade")
     return parser
 
 

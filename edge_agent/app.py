@@ -9,11 +9,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from device_profiles.configuration import make_folder
+from device_profiles.errors import ConfigurationError
 from device_profiles.messages.facts import Sample, Samples
 from device_profiles.messages.inventory import Inventory
 from edge_agent import __version__
+from edge_agent.addresses import UsbAddress
 from edge_agent.commands import journal
 from edge_agent.commands.execute import Executor
 from edge_agent.commands.journal import Journal
@@ -43,8 +46,14 @@ from firmware_bridge.drivers import Driver
 from firmware_bridge.registry import load_driver, transport_for
 from firmware_bridge.transports.shared import SharedLines
 
+if TYPE_CHECKING:
+    from edge_agent.updates.service import UpdateParts
+    from firmware_bridge.update.ports import Record, Told
+    from firmware_bridge.update.procedure import Release
+
 OUTBOX_FILE = "outbox.db"
 MACHINE_FILE = "machine.db"
+FIRMWARE_FOLDER = "firmware"
 MACHINE_SCHEMA = values.SCHEMA + journal.SCHEMA + book.SCHEMA
 MACHINE_ROOM_MIB = 4
 _log = logging.getLogger(__name__)
@@ -122,6 +131,8 @@ class Agent:
             self._session.run,
         ]
         works += [self._sample, self._follow_desired, partial(_until, stop)]
+        if (self._settings.data_dir / FIRMWARE_FOLDER).exists():
+            works.append(self._recover_updates)
         if self._plan.profile.screen:
             works.append(self._board.run)
         if self._settings.screen_port:
@@ -133,6 +144,13 @@ class Agent:
         from edge_agent.screen.server import serve
 
         await serve(application(self._desk), self._settings.screen_port)
+
+    async def _recover_updates(self) -> None:
+        """An update that the last run of the agent did not see the end of goes on."""
+        from edge_agent.updates.machine import MachineUpdates  # here: a machine without updates loads no cryptography
+
+        parts = _update_parts(self._settings, self._outbox, self._clock)
+        await MachineUpdates(self._runners, parts, transport_for, lambda: bool(self._board.view.session_id)).recover()
 
     async def _sample(self) -> None:
         """Telemetry, for ever; a full outbox costs a sample and nothing else."""
@@ -208,6 +226,34 @@ async def run_agent(settings: EdgeSettings, stop: asyncio.Event) -> None:
         stack.enter_context(_sole_owner(settings))
         outbox, file = await stack.enter_async_context(_files(settings))
         await Agent(settings, plan, outbox, file).run(stop)
+
+
+async def update_firmware(settings: EdgeSettings, slot: str, release: "Release", told: "Told") -> "Record":
+    """Update the firmware of one slot while no agent runs here; the record says how it ended.
+
+    Raises ConfigurationError, ProfileError, AgentError, BridgeError.
+    """
+    from edge_agent.updates.line import FollowedLine  # here: only an update needs cryptography and smpclient
+    from edge_agent.updates.service import SlotUpdate
+
+    plan = plan_machine(settings)
+    if slot not in plan.slots:
+        raise ConfigurationError(f"slot {slot}: expected one of {', '.join(plan.slots)}")
+    mounted = plan.slots[slot]
+    if isinstance(mounted.port, UsbAddress):
+        raise ConfigurationError(f"ports.{slot}: expected a file or a URL for an update, got {mounted.port}")
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_sole_owner(settings))
+        outbox, _ = await stack.enter_async_context(_files(settings))
+        parts = _update_parts(settings, outbox, SystemClock())
+        line = FollowedLine(lambda: transport_for(mounted.profile, str(mounted.port)))
+        return await SlotUpdate(slot, mounted.profile, parts, told).run(release, line)
+
+
+def _update_parts(settings: EdgeSettings, outbox: SqliteOutbox, clock: Clock) -> "UpdateParts":
+    from edge_agent.updates.service import UpdateParts
+
+    return UpdateParts(settings.machine, settings.data_dir / FIRMWARE_FOLDER, settings.firmware_keys, outbox, clock)
 
 
 class _Stopped(Exception):

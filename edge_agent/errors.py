@@ -22,6 +22,10 @@ class SlotNotReady(AgentError):
         self.code = code
 
 
+class MachineBusy(AgentError):
+    """Somebody is being served: what was asked has to wait."""
+
+
 class LinkLost(AgentError):
     """The link to the broker is down, or went down before the broker had confirmed."""
 

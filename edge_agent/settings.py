@@ -32,6 +32,9 @@ class EdgeSettings(BaseModel):
         description="slot name -> where its device is: a file, tcp://host:port, usb:path=1-1.2, ... (addresses.py)",
     )
     screen_port: int = Field(default=0, ge=0, le=65535, description="TCP port of the machine's own pages; 0: none")
+    firmware_keys: tuple[Path, ...] = Field(
+        default=(), description="public keys (PEM) that may sign firmware of peripherals; none: no updates"
+    )
     keepalive_s: int = Field(default=30, ge=5, le=600)
     outbox_mib: int = Field(default=64, ge=2, le=4096, description="taken on the disk at the first start")
     sample_s: float = Field(default=30.0, ge=1, le=3600, description="pace of telemetry")

@@ -11,7 +11,15 @@ from device_profiles.messages import topics
 from device_profiles.messages.body import MAX_BODY_BYTES, Body
 from device_profiles.messages.command import Ack, CommandBody, Replay, ResultBody
 from device_profiles.messages.envelope import BATCH_CONTENT_TYPE, CONTENT_TYPE, Envelope
-from device_profiles.messages.facts import DeviceReplaced, Dropped, Samples, SessionStarted, StatusChanged, TicketIssued
+from device_profiles.messages.facts import (
+    DeviceReplaced,
+    Dropped,
+    FirmwareUpdate,
+    Samples,
+    SessionStarted,
+    StatusChanged,
+    TicketIssued,
+)
 from device_profiles.messages.inventory import Inventory
 from device_profiles.messages.presence import CloudPresence, Presence
 from device_profiles.messages.topics import Down, Up
@@ -45,6 +53,13 @@ MESSAGES: Mapping[Up | Down, Message] = {
 FACTS: Mapping[str, type[BaseModel]] = {
     "agent.dropped": Dropped,
     "agent.device_replaced": DeviceReplaced,
+    "agent.firmware_refused": FirmwareUpdate,
+    "agent.firmware_rolled_back": FirmwareUpdate,
+    "agent.firmware_sent": FirmwareUpdate,
+    "agent.firmware_stranded": FirmwareUpdate,
+    "agent.firmware_update_failed": FirmwareUpdate,
+    "agent.firmware_update_started": FirmwareUpdate,
+    "agent.firmware_updated": FirmwareUpdate,
     "agent.sampled": Samples,
     "command.finished": ResultBody,
     "session.started": SessionStarted,

@@ -61,6 +61,20 @@ class DeviceReplaced(Body):
     previous_serial_number: str
 
 
+class FirmwareUpdate(Body):
+    """``agent.firmware_*``: a slot's firmware update began, was sent, or ended as the fact's name says.
+
+    ``image`` is the digest (hex) that the signature vouches for; ``note`` says why it did not end well.
+    """
+
+    slot: str = Field(max_length=64)
+    profile: str = Field(max_length=64)
+    image: str = Field(default="", max_length=64)
+    from_version: str = Field(default="", max_length=40)
+    to_version: str = Field(default="", max_length=40)
+    note: str = Field(default="", max_length=300)
+
+
 class Dropped(Body):
     """``agent.dropped``: these sequences were given up on purpose and will never come."""
 
