@@ -75,7 +75,10 @@ class Dispenser:
 
     async def reset(self) -> None:
         """Reset, and wait until nothing moves."""
-        await self._line.order(encode(Command.RESET))
+        try:
+            await self._line.order(encode(Command.RESET))
+        except OutcomeUnknown as error:  # a reset may be asked for again: not done is all that anybody has to know
+            raise LinkTimeout(f"reset: {error}") from error
         await self.at_rest()
 
     async def carry_out(self, movement: Movement) -> Flag:
