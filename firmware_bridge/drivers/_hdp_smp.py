@@ -1,15 +1,16 @@
 """A unit of the hall device profile (HDP) that speaks SMP on a line of its own: the commands of its user group."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from device_profiles.capabilities.model import Action, Effect
+from device_profiles.capabilities.model import Action, Effect, Identity
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs import hdp_smp
 from firmware_bridge.codecs.hdp_model import DeviceClass, EventBlock, Show
-from firmware_bridge.codecs.smp_frame import Framing, SmpCodec, SmpMessage, encode_frame
+from firmware_bridge.codecs.smp_frame import Framing, Operation, SmpCodec, SmpMessage, encode_frame
 from firmware_bridge.drivers import options_of
 from firmware_bridge.drivers._hdp_unit import HdpUnit, Picture
 from firmware_bridge.errors import BridgeError, DeviceFault, PeerBrokeProtocol
@@ -18,6 +19,7 @@ from firmware_bridge.transports import Transport
 
 # Error codes that all groups share (Zephyr, enum mcumgr_err_t).
 _INVALID, _NO_ENTRY, _NOT_SUPPORTED = 3, 5, 8
+_IMAGE_GROUP, _IMAGE_STATE = 1, 0
 
 
 class Options(BaseModel):
@@ -45,6 +47,15 @@ class SmpUnit(HdpUnit):
     @property
     def counters(self) -> LinkCounters:
         return self._link.counters
+
+    async def identify(self) -> Identity:
+        """The firmware is what the boot loader started, where there is one that tells (MCUboot)."""
+        found = await super().identify()
+        request = SmpMessage(Operation.READ, _IMAGE_GROUP, _IMAGE_STATE, self._next(), {})
+        data = encode_frame(request, self._framing)
+        answer = await self._link.request(data, effect=Effect.READ, accept=lambda reply: reply.answers(request))
+        version = _image_version(answer.body.get("images"))
+        return found if version is None else found.model_copy(update={"firmware": version})
 
     async def event_block(self) -> EventBlock:
         answer = await self._ask(hdp_smp.read_state(self._next(), self._group), Effect.READ)
@@ -89,6 +100,13 @@ class SmpUnit(HdpUnit):
         if group == 0 and code in (_NO_ENTRY, _NOT_SUPPORTED):
             return PeerBrokeProtocol(f"{told}: this device lacks a command that the profile demands")
         return DeviceFault("hardware_error", Action.MAINTENANCE, told)
+
+
+def _image_version(images: object) -> str | None:
+    for image in images if isinstance(images, list) else []:
+        if isinstance(image, Mapping) and image.get("active") and isinstance(version := image.get("version"), str):
+            return version[:40]
+    return None
 
 
 def open_unit(profile: PeripheralProfile, transport: Transport, clock: Clock, device_class: DeviceClass) -> HdpUnit:

@@ -6,13 +6,14 @@ from typing import Any
 from simulators.loaders.flash import Power, PowerCut
 from simulators.peripherals.peer import Output, Peer
 
-OFF_S, BOOT_S = 2.0, 0.3
+OFF_S, BOOT_S = 2.0, 0.05
 
 
 class PoweredDevice:
     """Base of devices with a boot loader. Subclasses say how it boots (once in their ``__init__``) and what it hears.
 
-    Buttons: ``cut_power(steps, off_s)`` at that flash step from now (none given: at once), ``power_cycle``, and what
+    Buttons: ``cut_power(steps, off_s)`` at that flash step from now (none given: at once), ``power_cycle`` (off and on
+    in a moment), and what
     the next new firmware does wrong: ``hang_next_firmware`` (says nothing until its watchdog bites),
     ``spoil_next_firmware`` (its application does not answer).
     """
@@ -22,6 +23,7 @@ class PoweredDevice:
         self.application: Peer | None = None
         self._starts_at: float | None = None  # None: it runs
         self._off_s = OFF_S
+        self._now = 0.0
         self._starts = self._cuts = 0
         self._wrong = ""
         self._cut_now = False
@@ -32,18 +34,20 @@ class PoweredDevice:
         return {
             **inner,
             "cut_power": self._cut_power,
-            "power_cycle": self._cut_power,
+            "power_cycle": self._power_cycle,
             "hang_next_firmware": lambda: self._go_wrong("hang"),
             "spoil_next_firmware": lambda: self._go_wrong("spoil"),
         }
 
     def receive(self, data: bytes, now: float) -> Output:
+        self._now = now
         sent = self.advance(now)
         if self._starts_at is None:
             sent += self._guarded(lambda: self.hear(data, now), now)
         return sent
 
     def advance(self, now: float) -> Output:
+        self._now = now
         if self._cut_now:
             self._fail(now)
         if not self._started(now):
@@ -90,6 +94,8 @@ class PoweredDevice:
 
     def _boot(self, now: float) -> Output:
         self.boot(now)
+        if self.application is not None and "power_cycle" in self.application.buttons:
+            self.application.buttons["power_cycle"]()  # it knows what a start looks like: a banner, a greeting
         return []
 
     def _guarded(self, work: Callable[[], Output], now: float) -> Output:
@@ -111,6 +117,10 @@ class PoweredDevice:
             self._cut_now = True
         else:
             self.power.cut_at(steps)
+
+    def _power_cycle(self) -> None:
+        self._starts += 1
+        self._guarded(lambda: self._boot(self._now), self._now)
 
     def _go_wrong(self, how: str) -> None:
         self._wrong = how

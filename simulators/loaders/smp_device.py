@@ -45,9 +45,10 @@ class SmpDevice(PoweredDevice):
         self.flash = TwoSlots(
             self.power, around.number("slot_bytes", 256 * 1024), around.number("page_bytes", 4096), factory
         )
-        self._buffer = around.number("smp_buffer", 1024)
+        self._buffer = around.number("smp_buffer", 384)
         self._watchdog_s = float(around.number("watchdog_s", 5))
-        console = around.profile.update is None or around.profile.update.framing == "console"
+        update = around.profile.update
+        console = around.word("framing", "console" if update is None else update.framing) == "console"
         self._frames = ConsoleFrames() if console else CobsFrames()
         self._wrap = encode_console if console else encode_cobs
         self._upload: tuple[bytes, int] | None = None  # SHA-256 of the file, its length
