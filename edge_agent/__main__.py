@@ -1,4 +1,4 @@
-"""``hallfleet edge run | check | outbox | update``."""
+"""``hallfleet edge run | check | outbox | record | update``."""
 
 import argparse
 import asyncio
@@ -13,8 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from device_profiles.errors import ConfigurationError, ProfileError
+from device_profiles.errors import ConfigurationError, ProfileError, nearest
 from edge_agent import settings as edge_settings
+from edge_agent.addresses import UsbAddress
 from edge_agent.errors import AgentError
 from edge_agent.plan import MachinePlan, plan_machine
 from edge_agent.settings import EdgeSettings
@@ -113,6 +114,25 @@ def update(settings: EdgeSettings, options: argparse.Namespace) -> int:
     return 0 if done else 1
 
 
+def record(settings: EdgeSettings, options: argparse.Namespace) -> int:
+    """Record a session with one peripheral: the bytes of its line, what is personal masked."""
+    from edge_agent.slots import record as recorder  # here: only a recording needs it
+    from firmware_bridge.registry import transport_for
+
+    slots = plan_machine(settings).slots
+    if options.slot not in slots:
+        raise ConfigurationError(f"--slot {options.slot}: {nearest(options.slot, slots)}")
+    slot = slots[options.slot]
+    if isinstance(slot.port, UsbAddress):
+        raise ConfigurationError(f"ports.{options.slot}: expected a path or a URL to record at, got {slot.port}")
+    line = transport_for(slot.profile, str(slot.port))
+    calls = recorder.calls_of(slot.profile, options.run)
+    lines = asyncio.run(recorder.record(slot.profile, line, calls, SystemClock(), unmasked=options.unmasked))
+    recorder.save(lines, options.out)
+    print(f"{options.out}: {len(lines)} lines of {slot.profile.id}{' in the clear' if options.unmasked else ''}")
+    return 0
+
+
 def _show_progress(sent: int, total: int) -> None:
     if sys.stderr.isatty():
         print(f"\r{sent * 100 // total:3d} % of {total} bytes", end="", file=sys.stderr, flush=True)
@@ -142,12 +162,17 @@ def _first(group: BaseExceptionGroup[AgentError]) -> AgentError:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hallfleet edge", description="One machine of a hall.")
-    verbs = parser.add_subparsers(required=True, metavar="run|check|outbox|update")
-    for verb in (run, check, outbox, update):
+    verbs = parser.add_subparsers(required=True, metavar="run|check|outbox|record|update")
+    for verb in (run, check, outbox, record, update):
         sub = verbs.add_parser(verb.__name__, help=verb.__doc__, description=verb.__doc__)
         sub.add_argument("--config", type=Path, help="TOML file; HALLFLEET_EDGE_* variables win over it")
         sub.add_argument("--json", action="store_true", help="machine-readable output (check, outbox)")
         sub.set_defaults(verb=verb)
+    tape = verbs.choices["record"]
+    tape.add_argument("--slot", required=True, help="slot to record; the agent must not run")
+    tape.add_argument("--out", type=Path, required=True, help="new file for the recording")
+    tape.add_argument("--run", action="append", default=[], metavar="COMMAND", help="and its arguments as JSON")
+    tape.add_argument("--unmasked", action="store_true", help="keep all bytes: only for test cards")
     sub.add_argument("--slot", required=True, help="slot whose device is updated")
     sub.add_argument("--image", type=Path, required=True, help="firmware image")
     sub.add_argument("--manifest", type=Path, help="its signed manifest, when the image cannot speak for itself")

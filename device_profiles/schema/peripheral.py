@@ -156,7 +156,7 @@ class PeripheralProfile(_File):
     options: dict[str, Any] = Field(default_factory=dict, description="quirks, checked by the driver's Options")
     simulator: dict[str, Any] = Field(default_factory=dict, description="what only the simulated device knows")
     harmless_bytes: int = Field(
-        default=0, ge=0, le=64, description="first bytes of an answer that say nothing about a person (recordings)"
+        default=0, ge=0, le=64, description="first bytes of a frame that say nothing about a person (recordings keep them)"
     )
     update: Update | None = Field(default=None, description="how its firmware is updated; none: not from here")
     faults: list[FaultButton] = Field(default_factory=list, description="faults to inject and to recognise")
