@@ -41,12 +41,20 @@ class Cutter(StrEnum):
     FAULT = "fault"
 
 
+class Presenter(StrEnum):
+    """The mouth that holds a cut ticket until the customer takes it."""
+
+    EMPTY = "empty"
+    TICKET = "ticket"
+
+
 class PrinterStatus(Status):
     """Status of a printer."""
 
     paper: Paper | None = None
     cover: Cover | None = None
     cutter: Cutter | None = None
+    presenter: Presenter | None = None
 
 
 class TextBlock(Shape):
@@ -85,10 +93,16 @@ class PrintArgs(Shape):
     cut: bool = True
 
 
+class PrintOutput(Shape):
+    """``taken``: the customer took the document out of the presenter; None when the printer cannot tell."""
+
+    taken: bool | None = None
+
+
 PRINTER = Capability(
     name="printer",
     status=PrinterStatus,
-    commands=commands(Command("print", Effect.ONCE, PrintArgs), Command("reset", Effect.IDEMPOTENT)),
+    commands=commands(Command("print", Effect.ONCE, PrintArgs, PrintOutput), Command("reset", Effect.IDEMPOTENT)),
     faults={
         ("paper", Paper.LOW): Fault("paper_low", Action.CLEAR),
         ("paper", Paper.OUT): Fault("paper_out", Action.CLEAR),

@@ -3,11 +3,17 @@
 from device_profiles.capabilities import CAPABILITIES
 from device_profiles.messages.inventory import SlotInventory
 from edge_agent.slots.runner import SlotRunner
+from firmware_bridge.drivers import Features
 
 
 def slot_inventory(runner: SlotRunner) -> SlotInventory:
-    """Declared by the capability, observed while the device runs, proved by a command that worked."""
-    declared = sorted(CAPABILITIES[runner.capability].commands)
+    """Declared by the capability, observed while the device runs, proved by a command that worked.
+
+    Behind the commands stand the features that the device's driver knows of.
+    """
+    commands = sorted(CAPABILITIES[runner.capability].commands)
+    features = runner.features
+    declared, observed, proved = ([], [], []) if features is None else _told(features)
     return SlotInventory(
         profile=runner.profile.id,
         capability=runner.capability,
@@ -15,7 +21,11 @@ def slot_inventory(runner: SlotRunner) -> SlotInventory:
         model=runner.identity.model,
         firmware=runner.identity.firmware,
         refused=runner.refused,
-        declared=declared,
-        observed=declared if runner.ready else [],
-        last_proved=sorted(runner.proved),
+        declared=commands + declared,
+        observed=commands + observed if runner.ready else [],
+        last_proved=sorted(runner.proved) + proved,
     )
+
+
+def _told(features: Features) -> tuple[list[str], list[str], list[str]]:
+    return features.declared(), features.observed(), features.proved()

@@ -24,7 +24,7 @@ from edge_agent.slots.loan import Loan
 from edge_agent.slots.states import SlotState, SlotStep, after
 from edge_agent.slots.telling import Teller
 from edge_agent.timing import Backoff
-from firmware_bridge.drivers import Driver
+from firmware_bridge.drivers import Driver, Features
 from firmware_bridge.errors import BridgeError, OutcomeUnknown, TransportLost
 
 PORT_POLL_S = 0.5
@@ -111,6 +111,13 @@ class SlotRunner:
     def counters(self) -> dict[str, float]:
         """Telemetry of the link; empty while there is none."""
         return {} if self._driver is None else self._driver.counters()
+
+    @property
+    def features(self) -> Features | None:
+        """What the device in the slot has shown beyond its commands, when its driver can tell."""
+        if self._driver is None:
+            return None
+        return self._driver if isinstance(self._driver, Features) else None
 
     async def settled(self) -> None:
         await self._settled.wait()

@@ -21,10 +21,13 @@ _LINES_TO_CUTTER = 6  # between print head and knife; Epson's models have 5 or l
 _WIDE = ("W", "F")
 
 
-def render(args: PrintArgs, charset: Charset, columns: int) -> list[bytes]:
-    """The document in pieces, none of which ends inside a command: how it begins, each block, the cut."""
+def render(args: PrintArgs, charset: Charset, columns: int, *, cutter: bool = True) -> list[bytes]:
+    """The document in pieces, none of which ends inside a command: how it begins, each block, the cut.
+
+    Without a ``cutter`` the paper is fed to the edge where it is torn off.
+    """
     start = INITIALISE + WATCH_ALL + (b"" if charset == "utf-8" else _ENTER_KANJI)
-    end = [_cut()] if args.cut else []
+    end = [_cut(cutter)] if args.cut else []
     return [start, *(_block(block, charset, columns) for block in args.blocks), *end]
 
 
@@ -102,6 +105,6 @@ def _feed(block: FeedBlock) -> bytes:
     return b"\x1bd" + bytes((block.lines,))
 
 
-def _cut() -> bytes:
+def _cut(cutter: bool) -> bytes:
     """Feed the last line past the knife, then GS V 1: partial cut."""
-    return b"\x1bd" + bytes((_LINES_TO_CUTTER,)) + b"\x1dV\x01"
+    return b"\x1bd" + bytes((_LINES_TO_CUTTER,)) + (b"\x1dV\x01" if cutter else b"")

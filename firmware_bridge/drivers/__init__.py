@@ -4,7 +4,7 @@ It has a class ``Driver`` that follows ``Driver`` below, a pydantic model ``Opti
 ``open_driver(profile, transport, clock)``. The caller opens the transport first; ``Driver.close`` closes it.
 """
 
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
@@ -45,6 +45,23 @@ class Driver(Protocol):
 
     async def close(self) -> None:
         """Leave the device in a safe state if it answers, and give the line back."""
+
+
+@runtime_checkable
+class Features(Protocol):
+    """What a driver has, beside ``Driver``, when its devices differ in what they can do, or claim more than they do.
+
+    Names are snake case and not those of commands; each list is sorted. The inventory shows them beside the commands.
+    """
+
+    def declared(self) -> list[str]:
+        """What the profile says that the model can do."""
+
+    def observed(self) -> list[str]:
+        """What this device has answered as its document says, since it was identified last; empty before that."""
+
+    def proved(self) -> list[str]:
+        """What it was seen to do since the driver was opened: it told a change, or a command that needs it was done."""
 
 
 def options_of(profile: PeripheralProfile, model: type[Model]) -> Model:

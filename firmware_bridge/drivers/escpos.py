@@ -8,10 +8,8 @@ import contextlib
 from collections.abc import Iterable
 from typing import cast
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from device_profiles.capabilities.model import Command, Effect, Event, Identity, Nothing, Shape
-from device_profiles.capabilities.printer import PrintArgs, PrinterStatus
+from device_profiles.capabilities.printer import PrintArgs, PrinterStatus, PrintOutput, QrBlock
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.escpos import (
@@ -24,33 +22,20 @@ from firmware_bridge.codecs.escpos import (
     EscPosReply,
     Information,
     Queued,
-    RealTime,
     ask_information,
-    ask_real_time,
-    condition_of_real_time,
 )
-from firmware_bridge.codecs.escpos_document import Charset, render
+from firmware_bridge.codecs.escpos_document import render
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._escpos_options import Options
+from firmware_bridge.drivers._escpos_sensors import PROBE_S, Line, Sensors
 from firmware_bridge.drivers._escpos_status import raise_if_stopped, status_of
 from firmware_bridge.errors import DeviceFault, LinkTimeout, OutcomeUnknown, TransportLost
-from firmware_bridge.link import Exchange, Link
+from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
 
 PORTION = 2048  # bytes between two questions; the smallest receive buffers in use hold 4 KiB
+LOOK_S = 0.5  # pace of looking whether a ticket was taken
 FIRMWARE, MODEL, SERIAL_NUMBER = 65, 67, 68
-
-Line = Exchange[EscPosReply]
-
-
-class Options(BaseModel):
-    """Quirks of a printer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    charset: str = Field(default="gb18030", pattern=r"^(gb18030|gbk|utf-8)$", description="of its firmware's text")
-    columns: int = Field(default=48, ge=16, le=96, description="narrow characters on one line")
-    portion_s: float = Field(default=20.0, gt=0, le=120, description="longest time that one portion may take to print")
-    information: bool = Field(default=True, description="answers GS I (model, serial number, firmware)")
 
 
 class Driver:
@@ -59,32 +44,45 @@ class Driver:
     capability = "printer"
 
     def __init__(self, transport: Transport, clock: Clock, profile: PeripheralProfile) -> None:
-        self._options = options_of(profile, Options)
-        timing = profile.timing
+        self._options = options = options_of(profile, Options)
+        self._clock = clock
+        self._sensors = Sensors(options, clock)
         self._link: Link[EscPosReply] = Link(
-            transport, EscPosCodec(), clock, reply_s=timing.reply_ms / 1000, attempts=timing.attempts
+            transport,
+            EscPosCodec(full_status=options.presenter == "custom"),
+            clock,
+            reply_s=profile.timing.reply_ms / 1000,
+            attempts=profile.timing.attempts,
+            on_unsolicited=self._sensors.noticed,
         )
 
     async def identify(self) -> Identity:
         async with self._link.exchange() as line:
-            condition = await _condition(line)
-            await line.send(WATCH_ALL)
+            condition = await self._sensors.probe(line)
             if condition.off_line or not self._options.information:
                 return Identity()
             return await _identity(line)
 
     async def status(self) -> PrinterStatus:
         async with self._link.exchange() as line:
-            return status_of(await _condition(line))
+            return status_of(await self._sensors.condition(line))
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         if command.name == "print":
-            await self._print(arguments(args, PrintArgs))
-        elif command.name == "reset":
+            return await self._print(arguments(args, PrintArgs))
+        if command.name == "reset":
             await self._reset()
-        else:
-            raise unsupported(self.capability, command)
-        return Nothing()
+            return Nothing()
+        raise unsupported(self.capability, command)
+
+    def declared(self) -> list[str]:
+        return self._options.declared()
+
+    def observed(self) -> list[str]:
+        return sorted(self._sensors.observed)
+
+    def proved(self) -> list[str]:
+        return sorted(self._sensors.proved)
 
     async def poll(self) -> list[Event]:
         return []
@@ -98,60 +96,75 @@ class Driver:
     async def close(self) -> None:
         await self._link.close()
 
-    async def _print(self, args: PrintArgs) -> None:
-        pieces = render(args, cast(Charset, self._options.charset), self._options.columns)
-        portions = list(_portions(pieces))
+    async def _print(self, args: PrintArgs) -> PrintOutput:
+        options = self._options
+        portions = list(_portions(render(args, options.charset, options.columns, cutter=options.cutter)))
         async with self._link.exchange() as line:
-            raise_if_stopped(await _condition(line), "nothing was printed")
+            raise_if_stopped(await self._sensors.condition(line), "nothing was printed")
+            await self._sensors.settle(line)
             for done, portion in enumerate(portions):
                 await self._print_portion(line, portion, f"printing stopped in part {done + 1} of {len(portions)}")
+            self._sensors.used(cut=args.cut, qr=any(isinstance(block, QrBlock) for block in args.blocks))
+            return PrintOutput(taken=await self._taken(line) if args.cut else None)
 
     async def _print_portion(self, line: Line, portion: bytes, stopped: str) -> None:
         try:
             await line.send(portion + ASK_PAPER)
             answer = await line.reply(effect=Effect.ONCE, accept=_ends_portion, deadline_s=self._options.portion_s)
         except (OutcomeUnknown, LinkTimeout) as unanswered:
-            await _explain(line, unanswered, stopped)
+            self._sensors.question_open()
+            await self._explain(line, unanswered, stopped)
         except TransportLost as lost:
             raise OutcomeUnknown(f"{stopped}: {lost}") from lost
         else:
+            self._sensors.noticed(answer)
             condition = answer if isinstance(answer, Condition) else Condition(paper_out=_paper_out(answer))
             await _give_up_if_stopped(line, condition, stopped)
+
+    async def _explain(self, line: Line, unanswered: OutcomeUnknown | LinkTimeout, stopped: str) -> None:
+        """No proof came: let the printer say why, or leave the outcome unknown."""
+        try:
+            condition = await self._sensors.condition(line)
+        except (LinkTimeout, TransportLost) as silent:
+            raise OutcomeUnknown(f"{stopped}: {unanswered}; its status cannot be read either: {silent}") from silent
+        if condition.stuck:  # it does not understand CLEAR_BUFFERS either: the rest comes out once it is mended
+            raise OutcomeUnknown(f"{stopped}: {unanswered}; it answers but processes nothing: look at paper and cover")
+        await _give_up_if_stopped(line, condition, stopped)
+        raise OutcomeUnknown(f"{stopped}: {unanswered}; the printer reports no fault") from unanswered
+
+    async def _taken(self, line: Line) -> bool | None:
+        """Whether the customer took the ticket out of the presenter; None when nobody saw it lie there."""
+        give_up = self._clock.monotonic() + self._options.taken_s
+        seen = False
+        while self._options.taken_s and (left := give_up - self._clock.monotonic()) > 0:
+            try:
+                lies_there = (await self._sensors.condition(line)).ticket_in_presenter
+            except (LinkTimeout, TransportLost):
+                return None  # it is printed: whether it was taken shows in the status as soon as there is one
+            if seen and not lies_there:
+                return True
+            seen = seen or bool(lies_there)
+            await self._clock.sleep(min(LOOK_S, left))
+        return False if seen else None
 
     async def _reset(self) -> None:
         async with self._link.exchange() as line:
             await line.send(CLEAR_BUFFERS + INITIALISE + WATCH_ALL)
-            await _condition(line)
-
-
-async def _condition(line: Line) -> Condition:
-    bits = [
-        cast(RealTime, await line.request(ask_real_time(n), effect=Effect.READ, accept=_is_real_time)).bits
-        for n in (1, 2, 3, 4)
-    ]
-    return condition_of_real_time(*bits)
+            await self._sensors.condition(line)
 
 
 async def _identity(line: Line) -> Identity:
     words: list[str] = []
     for n in (MODEL, SERIAL_NUMBER, FIRMWARE):
         try:
-            reply = await line.request(ask_information(n), effect=Effect.READ, accept=_is_information)
+            reply = await line.request(
+                ask_information(n), effect=Effect.READ, accept=_is_information, deadline_s=PROBE_S
+            )
         except LinkTimeout:
             break  # a printer without GS I stays silent: it is known by its real-time answers only
         words.append(cast(Information, reply).text)
     model, serial_number, firmware = (words + [""] * 3)[:3]
     return Identity(model=model, serial_number=serial_number, firmware=firmware)
-
-
-async def _explain(line: Line, unanswered: OutcomeUnknown | LinkTimeout, stopped: str) -> None:
-    """No proof came: let the printer say why, or leave the outcome unknown."""
-    try:
-        condition = await _condition(line)
-    except (LinkTimeout, TransportLost) as silent:
-        raise OutcomeUnknown(f"{stopped}: {unanswered}; its status cannot be read either: {silent}") from silent
-    await _give_up_if_stopped(line, condition, stopped)
-    raise OutcomeUnknown(f"{stopped}: {unanswered}; the printer reports no fault") from unanswered
 
 
 async def _give_up_if_stopped(line: Line, condition: Condition, stopped: str) -> None:
@@ -178,10 +191,6 @@ def _portions(pieces: Iterable[bytes]) -> Iterable[bytes]:
 
 def _ends_portion(reply: EscPosReply) -> bool:
     return isinstance(reply, Queued) or (isinstance(reply, Condition) and reply.stopped)
-
-
-def _is_real_time(reply: EscPosReply) -> bool:
-    return isinstance(reply, RealTime)
 
 
 def _is_information(reply: EscPosReply) -> bool:

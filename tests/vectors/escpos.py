@@ -11,6 +11,9 @@ ENTRY = Entry(
         "real time 3": lambda: escpos.ask_real_time(3),
         "real time 4": lambda: escpos.ask_real_time(4),
         "automatic status": lambda: escpos.WATCH_ALL,
+        "full status of a Custom printer": lambda: escpos.ASK_FULL_STATUS,
+        "a status that does not exist": lambda: escpos.ASK_NONSENSE,
+        "type": lambda: escpos.ASK_TYPE,
         "paper": lambda: escpos.ASK_PAPER,
     },
 )
