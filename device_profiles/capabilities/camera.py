@@ -51,7 +51,7 @@ class LivenessOutput(Shape):
 
     live: bool | None
     score: float = Field(default=0.0, ge=0, le=1)
-    method: Literal["none", "file", "motion"] = "none"
+    method: Literal["none", "file"] = "none"
 
 
 CAMERA = Capability(
