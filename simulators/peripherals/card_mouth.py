@@ -11,7 +11,7 @@ DRAW_IN_S = 0.6
 
 
 class CardMouth:
-    """A card that is offered goes in when the shutter is open and the path is empty."""
+    """A card that is offered goes in when the shutter is open, the path is empty and nothing blocks the rollers."""
 
     def __init__(self, around: Surroundings, path: CardPath) -> None:
         self._people = around.people
@@ -19,7 +19,7 @@ class CardMouth:
         self._draw_in_s = DRAW_IN_S / around.speed
         self._drawn_at: float | None = None
         self._offered = ""
-        self.is_open = False
+        self.is_open = self.blocked = False
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
@@ -60,7 +60,7 @@ class CardMouth:
         return {"accepted": not self._offered}
 
     def _swallow(self) -> None:
-        if self._offered and self.is_open and self._path.card is None:
+        if self._offered and self.is_open and not self.blocked and self._path.card is None:
             self._path.put(self._people.permit(self._offered), Place.ENTERING)
             self._offered, self._drawn_at = "", None
 

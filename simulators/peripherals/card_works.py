@@ -6,13 +6,12 @@ Commands take PM and data and return the data of the positive answer, or raise `
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from simulators.errors import ButtonRefused
 from simulators.people import Permit
+from simulators.peripherals.card_mouth import CardMouth
 from simulators.peripherals.card_path import IN_UNIT, Place, path_of
 from simulators.peripherals.chip_card import ANSWER_TO_RESET, Chip
 from simulators.peripherals.peer import Surroundings
 
-DRAW_IN_S = 0.6
 BIN_HOLDS, STACKER_HOLDS, STACKER_LOW = 50, 100, 10
 UNDEFINED, WRONG_PARAMETER, WRONG_SEQUENCE, NO_HARDWARE, JAM = "00", "01", "02", "03", "10"
 STACKER_EMPTY, BIN_FULL, NOT_RESET = "A0", "A1", "B0"
@@ -26,14 +25,11 @@ class CardWorks:
     """One card at most; ``handover_pm`` names the rear position where the card printer takes it."""
 
     def __init__(self, around: Surroundings) -> None:
-        self._people = around.people
         self._path = path_of(around)
+        self._mouth = CardMouth(around, self._path)
         self._handover_pm = around.number("handover_pm", 0x3A)
-        self._draw_in_s = DRAW_IN_S / around.speed
         self.initialised = False
-        self._entry_open = self._jammed = False
-        self._drawn_at: float | None = None
-        self._offered = ""
+        self._jammed = False
         self._chip: Chip | None = None
         self._stacker, self._bin = STACKER_HOLDS, 0
 
@@ -41,7 +37,7 @@ class CardWorks:
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
         """What a citizen and hall staff can do."""
         return {
-            "insert_card": self._insert_card, "withdraw_card": self._withdraw_card, "take_card": self._take_card,
+            **self._mouth.buttons,
             "jam": self._jam, "clear_jam": self._clear_jam, "fill_bin": self._fill_bin,
             "empty_bin": self._empty_bin, "set_stacker": self._set_stacker,
         }  # fmt: skip
@@ -49,14 +45,14 @@ class CardWorks:
     def snapshot(self) -> dict[str, Any]:
         """What an onlooker sees."""
         return {
-            **self._path.snapshot(),
-            "gate_open": self._entry_open, "offered": self._offered, "jammed": self._jammed,
+            **self._path.snapshot(), **self._mouth.snapshot(), "jammed": self._jammed,
             "stacker": self._stacker, "bin": self._bin, "kept": [card.snapshot() for card in self._path.kept],
         }  # fmt: skip
 
     def power_off(self) -> None:
         """The works forget everything that is not a card."""
-        self.initialised = self._entry_open = False
+        self.initialised = False
+        self._mouth.open(False)
         self._chip = None
 
     def states(self) -> bytes:
@@ -72,7 +68,8 @@ class CardWorks:
             raise Refused(WRONG_PARAMETER)
         if self._jammed:
             raise Refused(JAM)
-        self.initialised, self._entry_open, self._chip = True, False, None
+        self.initialised, self._chip = True, None
+        self._mouth.open(False)
         where = parameter & 0x33  # 34, 35, 37 do the same as 30, 31, 33 and also tell the count of kept cards
         if where == 0x30 and self._path.place in IN_UNIT:
             self._go(Place.HOLD)
@@ -118,7 +115,7 @@ class CardWorks:
         self._path.put(Permit(), Place.HOLD)
 
     def _go(self, place: Place) -> None:
-        self._path.place, self._drawn_at = place, None
+        self._mouth.go(place)
         if place != Place.CHIP:
             self._chip = None
 
@@ -133,8 +130,7 @@ class CardWorks:
         """CM 33: open or shut the gate for a card from outside."""
         if parameter not in (0x30, 0x31):
             raise Refused(WRONG_PARAMETER)
-        self._entry_open = parameter == 0x30
-        self._swallow()
+        self._mouth.open(parameter == 0x30)
         return b""
 
     def card_type(self, _parameter: int, _data: bytes) -> bytes:
@@ -169,39 +165,13 @@ class CardWorks:
 
     def draw_in(self, now: float) -> None:
         """Let the rollers take a card that has been pushed in; they need a moment."""
-        if self._path.place != Place.ENTERING:
-            return
-        if self._drawn_at is None:
-            self._drawn_at = now + self._draw_in_s
-        elif now >= self._drawn_at:
-            self._go(Place.HOLD)
-
-    def _insert_card(self, person: str) -> dict[str, bool]:
-        """Push the permit against the gate: it goes in now, or as soon as the gate opens."""
-        if self._path.card is not None:
-            raise ButtonRefused(f"insert_card: expected an empty path, a card is at {self._path.place}")
-        self._offered = self._people.person(person).key
-        self._swallow()
-        return {"accepted": not self._offered}
-
-    def _swallow(self) -> None:
-        if self._offered and self._entry_open and not self._jammed and self._path.card is None:
-            self._path.put(self._people.permit(self._offered), Place.ENTERING)
-            self._offered, self._drawn_at = "", None
-
-    def _withdraw_card(self) -> None:
-        self._offered = ""
-
-    def _take_card(self) -> dict[str, object]:
-        if self._path.place != Place.GATE:
-            raise ButtonRefused(f"take_card: expected a card in the gate, place is {self._path.place}")
-        return self._path.take_out().snapshot()
+        self._mouth.draw_in(now)
 
     def _jam(self) -> None:
-        self._jammed = True
+        self._jammed = self._mouth.blocked = True
 
     def _clear_jam(self) -> None:
-        self._jammed = False
+        self._jammed = self._mouth.blocked = False
 
     def _fill_bin(self) -> None:
         self._bin = BIN_HOLDS

@@ -129,7 +129,7 @@ class CardReader:
         if parameter not in shown or data not in (b"\x30", b"\x31"):
             raise Refused(WRONG_PARAMETER)
         self._front, self._rear_open = shown[parameter], data == b"\x30"
-        self._mouth.open(parameter != 0x31 and not self._jammed)
+        self._mouth.open(parameter != 0x31)
         return DONE
 
     def _reset(self, parameter: int, _data: bytes) -> bytes:
@@ -175,10 +175,10 @@ class CardReader:
 
     def _jam(self) -> None:
         """Something stands across the sensors: told as a card that is too long."""
-        self._jammed = True
+        self._jammed = self._mouth.blocked = True
 
     def _clear_jam(self) -> None:
-        self._jammed = False
+        self._jammed = self._mouth.blocked = False
 
     def _empty_bin(self) -> list[dict[str, object]]:
         self._bin, kept = 0, self._path.kept[:]
