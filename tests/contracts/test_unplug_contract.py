@@ -47,18 +47,17 @@ class CutTransport(MemoryTransport):
         super().__init__(peer, clock)
         self.cut_at = -1
         self.moments = 0
-        self.sent_since_mark = 0
+        self.writes_since_mark = 0
         self._held = bytearray()
 
     async def write(self, data: bytes) -> None:
+        self.writes_since_mark += 1
         self._moment()
         half = len(data) // 2
         if half and self.moments + 1 == self.cut_at:
             await super().write(data[:half])
-            self.sent_since_mark += half
         self._moment()
         await super().write(data)
-        self.sent_since_mark += len(data)
         self._moment()
 
     async def read(self) -> bytes:
@@ -90,7 +89,7 @@ class Played:
 
     outcomes: list[tuple[Act, str]] = field(default_factory=list)
     cut: Act | None = None
-    untouched: bool = False  # not one byte of that command had left when the cable was pulled
+    untouched: bool = False  # nothing of that command had been written when the cable was pulled
     moments: int = 0
 
 
@@ -104,11 +103,11 @@ async def play(profile_id: str, cut_at: int = -1) -> tuple[Played, Bench]:
     await bench.driver.identify()
     played, transport.moments, transport.cut_at = Played(), 0, cut_at
     for act in scene_of(profile.capability):
-        before, transport.sent_since_mark = transport.moments, 0
+        before, transport.writes_since_mark = transport.moments, 0
         outcome = await perform(bench, act)
         played.outcomes.append((act, outcome))
         if before < cut_at <= transport.moments:
-            played.cut, played.untouched = act, transport.sent_since_mark == 0
+            played.cut, played.untouched = act, transport.writes_since_mark == 0
     played.moments = transport.moments
     return played, bench
 
