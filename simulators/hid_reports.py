@@ -7,7 +7,7 @@ one, and its bytes).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from device_profiles.schema.peripheral import Hid
+from device_profiles.schema.peripheral import Hid, PeripheralProfile
 from simulators.peripherals.peer import Output, Peer
 
 
@@ -58,3 +58,8 @@ class HidPeer:
         number = len(part) if counted else self._hid.in_id
         body = bytes((len(part),)) + part if self._hid.length == "first_byte" else part
         return (bytes((number,)) if counted or number else b"") + body + bytes(self._hid.in_bytes - len(body))
+
+
+def in_reports(peer: Peer, profile: PeripheralProfile) -> Peer:
+    """``peer`` as it hangs on its line: in reports where the profile says ``hid``."""
+    return HidPeer(peer, profile.hid) if profile.attachment == "hid" else peer

@@ -10,6 +10,7 @@ from device_profiles.schema.machine import MachineProfile
 from simulators.bus import open_bus
 from simulators.errors import UnknownName
 from simulators.faults import FaultyPeer
+from simulators.hid_reports import in_reports
 from simulators.people import People
 from simulators.peripherals import Peer, build_peer
 from simulators.peripherals.sam_v import SamV
@@ -39,7 +40,7 @@ class SimulatedMachine:
         for slot, mounted in profile.slots.items():
             peripheral = catalog.peripheral(mounted.peripheral)
             seed = random.Random(f"{people.seed}/{machine_id}/{slot}").randrange(2**31)
-            peer = build_peer(peripheral, seed, shared, speed)
+            peer = in_reports(build_peer(peripheral, seed, shared, speed), peripheral)
             if mounted.bus:
                 on_bus.setdefault(mounted.bus, {})[slot] = FaultyPeer(peer, seed)
                 continue

@@ -5,13 +5,20 @@ import os
 import tty
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from device_profiles.capabilities.model import DeviceState
+from device_profiles.catalog import load_catalog
 from device_profiles.schema.peripheral import Hid
 from firmware_bridge.errors import LinkTimeout, TransportLost
+from firmware_bridge.registry import load_driver, transport_for
 from firmware_bridge.transports import hid
 from firmware_bridge.transports.hid import HidTransport
+from simulators.hid_reports import in_reports
+from simulators.peripherals import build_peer
+from simulators.pty_port import PtyPort
 from tests.contracts.transport_ends import read_exactly
 
 
@@ -85,6 +92,24 @@ async def test_a_device_that_takes_no_report_is_given_up_without_holding_the_loo
     await asyncio.get_running_loop().shutdown_default_executor()
     os.close(reader)
     os.close(writer)
+
+
+@pytest.mark.parametrize("length", ["none", "first_byte", "report_id"])
+async def test_a_driver_works_over_reports(length: str, tmp_path: Path) -> None:
+    serial = load_catalog().peripheral("grow-gm65")
+    hid = Hid.model_validate({"in_bytes": 63, "out_bytes": 16, "length": length})
+    profile = serial.model_copy(update={"attachment": "hid", "hid": hid})
+    port = PtyPort(in_reports(build_peer(profile, seed=1, shared={}), profile), tmp_path / "hidraw")
+    port.plug()
+    transport = transport_for(profile, str(port.link))
+    await transport.open()
+    try:
+        driver = load_driver(profile, transport)
+        assert (await driver.identify()).model
+        assert (await driver.status()).device is DeviceState.ONLINE
+    finally:
+        await transport.close()
+        port.unplug()
 
 
 async def test_a_path_that_is_no_node_is_refused() -> None:
