@@ -85,9 +85,13 @@ class CutTransport(MemoryTransport):
 
 @dataclass
 class Played:
-    """What became of a scene: of every command its outcome; ``cut``: the command during which the cable was pulled."""
+    """What became of a scene: of every command its outcome; ``cut``: the command during which the cable was pulled.
+
+    ``beside``: commands that needed no line, since the answer was at hand.
+    """
 
     outcomes: list[tuple[Act, str]] = field(default_factory=list)
+    beside: list[Act] = field(default_factory=list)
     cut: Act | None = None
     untouched: bool = False  # nothing of that command had been written when the cable was pulled
     moments: int = 0
@@ -106,6 +110,8 @@ async def play(profile_id: str, cut_at: int = -1) -> tuple[Played, Bench]:
         before, transport.writes_since_mark = transport.moments, 0
         outcome = await perform(bench, act)
         played.outcomes.append((act, outcome))
+        if transport.moments == before:
+            played.beside.append(act)
         if before < cut_at <= transport.moments:
             played.cut, played.untouched = act, transport.writes_since_mark == 0
     played.moments = transport.moments
@@ -142,7 +148,8 @@ async def cut_and_look(profile_id: str, moment: int) -> None:
         return  # the device did not say the same again (it is allowed to), and the scene was over before
     effect = CAPABILITIES[bench.profile.capability].commands[played.cut.command].effect
     index = next(number for number, (act, _) in enumerate(played.outcomes) if act is played.cut)
-    outcome, after = played.outcomes[index][1], [said for _, said in played.outcomes[index + 1 :]]
+    outcome = played.outcomes[index][1]
+    after = [said for act, said in played.outcomes[index + 1 :] if act not in played.beside]
     allowed = {"TransportLost", "DeviceFault", "LinkTimeout", "success"}
     if effect is Effect.ONCE and not played.untouched:
         allowed.add("OutcomeUnknown")
