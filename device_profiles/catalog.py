@@ -22,6 +22,7 @@ from device_profiles.messages.envelope import canonical_json
 from device_profiles.problems import problems_of
 from device_profiles.schema.bus import bus_problems
 from device_profiles.schema.hall import HallProfile
+from device_profiles.schema.line_template import template_problems
 from device_profiles.schema.machine import MachineProfile
 from device_profiles.schema.peripheral import PeripheralProfile
 
@@ -158,6 +159,14 @@ class _Loader:
                 self._refer("halls", hall.id, f"machines.{index}.profile", member.profile, "machines")
             self._check_counters(hall)
 
+    def check_templates(self) -> None:
+        """A vendor's line protocol is data: its mistakes are found here, not when the device is spoken to."""
+        for profile in self.peripherals.values():
+            if profile.driver == "line_template":
+                place = self.places["peripherals", profile.id]
+                problems = template_problems(profile.capability, profile.options)
+                self.problems.extend(f"{place}: {problem}" for problem in problems)
+
     def check_matches(self) -> None:
         """No two peripherals may wait for the same device: nobody could tell which one it is."""
         seen: dict[tuple[str, str], str] = {}
@@ -208,6 +217,7 @@ def _load(extra: Path | None) -> _Loader:
         else:
             loader.add_folder(extra)
     loader.check_references()
+    loader.check_templates()
     loader.check_matches()
     return loader
 
