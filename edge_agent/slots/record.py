@@ -27,7 +27,7 @@ from firmware_bridge.drivers import Driver
 from firmware_bridge.errors import BridgeError, DeviceFault
 from firmware_bridge.registry import load_driver
 from firmware_bridge.transports import Transport
-from firmware_bridge.transports.recording import Passed, RecordingTransport, clear_lines, masked_lines
+from firmware_bridge.transports.recording import Passed, RecordingTransport, clear_lines, masked_lines, recorded
 
 FORMAT = 1
 _DISTURBED_BY = ("stale", "unsolicited", "discarded_bytes")
@@ -73,7 +73,7 @@ async def record(
 ) -> list[dict[str, Any]]:
     """The recording as JSON lines. Raises AgentError when the line cannot be opened."""
     started = clock.monotonic()
-    recording = RecordingTransport(line, lambda: clock.monotonic() - started)
+    recording = recorded(line, lambda: clock.monotonic() - started)
     driver = load_driver(profile, recording, clock)
     passages: list[_Passage] = []
     async with _opened(recording, driver):

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from itertools import groupby
 from typing import Any
 
-from firmware_bridge.transports import Transport
+from firmware_bridge.transports import AdjustableSpeed, Transport
 
 HASHED_FROM = 16  # bytes; the hash of a shorter run would tell equal digits from others
 
@@ -63,6 +63,20 @@ class RecordingTransport:
 
     async def close(self) -> None:
         await self._line.close()
+
+
+class _AdjustableRecording(RecordingTransport):
+    def __init__(self, line: Transport, adjust: AdjustableSpeed, now: Callable[[], float]) -> None:
+        super().__init__(line, now)
+        self._adjust = adjust
+
+    def set_baud(self, baud: int) -> None:
+        self._adjust.set_baud(baud)
+
+
+def recorded(line: Transport, now: Callable[[], float]) -> RecordingTransport:
+    """``line`` recorded; it has a speed if the line has one. ``now``: seconds since the recording began."""
+    return _AdjustableRecording(line, line, now) if isinstance(line, AdjustableSpeed) else RecordingTransport(line, now)
 
 
 def clear_lines(passed: list[Passed]) -> Iterator[dict[str, Any]]:

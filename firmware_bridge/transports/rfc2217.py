@@ -60,6 +60,14 @@ class Rfc2217Transport(TcpTransport):
             self._writing = False
         self._send_answers()
 
+    def set_baud(self, baud: int) -> None:
+        """See ``AdjustableSpeed``; the server changes its port between what was sent before and what comes after."""
+        self._check()
+        self.discard_input()
+        self._line = self._line.model_copy(update={"baud": baud})
+        self._answers += ask(Setting.BAUD, baud) + ask(Setting.PURGE, PURGE_BOTH)
+        self._send_answers()
+
     def _begin(self) -> None:
         self._telnet = TelnetReader()
         self._offered: set[tuple[Verb, int]] = {(Verb.WILL, option) for option in _OURS}

@@ -17,9 +17,10 @@ from device_profiles.catalog import load_catalog
 from firmware_bridge.drivers import Driver
 from firmware_bridge.errors import BridgeError
 from firmware_bridge.registry import load_driver
+from firmware_bridge.transports.memory import MemoryTransport, VirtualClock
 from firmware_bridge.transports.serial import SerialTransport
+from simulators.peripherals import build_peer
 from simulators.peripherals.peer import Output, Peer
-from tests.builders.bench import open_bench
 
 STATUSES, WARM_UP, ROUNDS = 300, 30, 3
 LONGEST_S = 3.0  # of one round; a driver that pauses between frames gets through fewer
@@ -64,19 +65,25 @@ class Conversation:
         return self.statuses[-1]
 
 
+class _Memory(MemoryTransport):
+    """A line in memory that, like a serial one, has a speed: a driver must not find another kind of line later."""
+
+    def set_baud(self, baud: int) -> None:
+        """See ``AdjustableSpeed``; memory is as fast as it is."""
+
+
 async def _recorded(profile_id: str) -> Conversation:
-    tape: list[Tape] = []
-
-    def taped(peer: Peer) -> Peer:
-        tape.append(Tape(peer))
-        return tape[0]
-
-    bench = await open_bench(profile_id, wrap=taped)
+    profile = load_catalog().peripheral(profile_id)
+    tape = Tape(build_peer(profile, seed=1, shared={}))
+    clock = VirtualClock()
+    line = _Memory(tape, clock)
+    await line.open()
+    driver = load_driver(profile, line, clock)
     parts = []
-    for call in (bench.driver.identify, *[bench.driver.status] * (STATUSES + WARM_UP)):
+    for call in (driver.identify, *[driver.status] * (STATUSES + WARM_UP)):
         await call()
-        parts.append(_exchanges(tape[0].steps))
-        tape[0].steps = []
+        parts.append(_exchanges(tape.steps))
+        tape.steps = []
     return Conversation(parts[0], parts[1:])
 
 

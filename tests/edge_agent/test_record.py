@@ -14,14 +14,16 @@ from device_profiles.capabilities.id_reader import IdDocument
 from device_profiles.capabilities.model import Identity, Status
 from device_profiles.catalog import load_catalog
 from device_profiles.errors import ConfigurationError
-from device_profiles.schema.peripheral import PeripheralProfile
+from device_profiles.schema.peripheral import Line, PeripheralProfile
 from edge_agent.__main__ import main
 from edge_agent.errors import AgentError
 from edge_agent.slots.record import calls_of, in_the_clear, record, save
 from firmware_bridge.drivers import Driver
 from firmware_bridge.registry import load_driver
+from firmware_bridge.transports import AdjustableSpeed
 from firmware_bridge.transports.memory import MemoryTransport, VirtualClock
-from firmware_bridge.transports.recording import Passed, clear_lines, masked_lines
+from firmware_bridge.transports.recording import Passed, clear_lines, masked_lines, recorded
+from firmware_bridge.transports.serial import SerialTransport
 from simulators.errors import SimulatorError
 from simulators.faults import FaultyPeer, LineFault
 from simulators.people import People
@@ -204,6 +206,11 @@ async def test_a_replayed_device_answers_again_and_in_another_order(tmp_path: Pa
     await line.write(b"\x01\x02\x03")
     assert load_replay(tmp_path / "recording.jsonl").snapshot()["unknown_bytes"] == 0
     await driver.status()
+
+
+def test_a_recorded_line_has_a_speed_if_the_line_has_one() -> None:
+    assert isinstance(recorded(SerialTransport("/dev/none", Line()), float), AdjustableSpeed)
+    assert not isinstance(recorded(Session("grow-gm65").line, float), AdjustableSpeed)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"recording": 2}', '{"recording": 1}\n{"from": "host"}', "null"])

@@ -17,7 +17,7 @@ from device_profiles.errors import ProfileError
 from device_profiles.schema.peripheral import Line
 from firmware_bridge.errors import TransportLost
 from firmware_bridge.registry import transport_for
-from firmware_bridge.transports import Transport, rfc2217
+from firmware_bridge.transports import AdjustableSpeed, Transport, rfc2217
 from firmware_bridge.transports.rfc2217 import Rfc2217Transport
 from firmware_bridge.transports.tcp import TcpTransport, host_and_port
 from tests.builders.serial_server import SerialServer
@@ -54,6 +54,18 @@ async def test_the_port_gets_the_profile_s_settings_and_levels() -> None:
         assert [server.settings[number] for number in (2, 3, 4)] == [b"\x08", b"\x03", b"\x02"]
         assert server.controls == [1, 9, 11]  # no flow control, DTR off, RTS on
         assert server.settings[12] == b"\x03"
+
+
+async def test_the_speed_can_be_changed_while_the_port_is_open() -> None:
+    async with (
+        served(SerialServer()) as server,
+        opened(Rfc2217Transport("127.0.0.1", server.port, LINE)) as transport,
+    ):
+        assert isinstance(transport, AdjustableSpeed)
+        transport.set_baud(115200)
+        await transport.write(b"now")
+        await until(lambda: server.heard == b"now")
+        assert int.from_bytes(server.settings[1]) == 115200
 
 
 async def test_a_port_that_takes_another_speed_is_refused() -> None:
