@@ -131,15 +131,16 @@ def is_picture(data: bytes) -> bool:
 
 def _end_of_picture(data: bytes) -> int:
     """How long the JPEG is that ``data`` begins with; 0 when it is not whole yet, -1 when it is none."""
-    at = 2
+    at, headers = 2, 0
     while True:
         if len(data) < at + 4:
             return 0 if data[at : at + 1] in (b"", b"\xff") else -1
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
         if data[at] != 0xFF or marker not in _SEGMENTS or length < 2:
             return -1
-        if marker == _SOS and size_of(data) is None:
-            return -1
+        headers += marker in _FRAME_HEADERS
+        if headers > 1 or (marker == _SOS and size_of(data) is None):
+            return -1  # two headers: one picture was cut short, and another stands behind it
         at += 2 + length
         if marker != _SOS:
             continue

@@ -55,7 +55,9 @@ class Driver:
             wanted = arguments(args, PictureArgs)
             return _output(await self.picture(wanted.wait_s), wanted.longest)
         if command.name == "check_liveness":
-            return await self._liveness.judge(self, arguments(args, PictureArgs).wait_s)
+            wanted = arguments(args, PictureArgs)
+            await self._ready()  # "undecided" is an answer about a camera that is there
+            return await self._liveness.judge(self, wanted.wait_s)
         raise unsupported(self.capability, command)
 
     async def poll(self) -> list[Event]:
