@@ -1,6 +1,8 @@
 """Payment terminal (not in XFS4IoT): takes money from a card or a wallet and can give it back.
 
 A terminal never tells the whole number of a card; ``card`` is masked by the driver even when the terminal forgets to.
+This is the port for terminals of every make and bank; each dialect is a driver. When the outcome of ``pay`` or
+``reverse`` is unknown, ``last`` tells what the terminal has made of it (``unseen``): nothing is ever repeated blindly.
 """
 
 from enum import StrEnum
@@ -43,6 +45,11 @@ class PaymentOutput(Shape):
     trace: str = ""
     card: str = Field(default="", max_length=24, description="masked: at most the last four digits")
     reason: str = ""
+    made_at: str = Field(default="", max_length=20, description="MM-DD hh:mm:ss by the terminal's clock")
+    unseen: bool | None = Field(
+        default=None,
+        description="of last: made after the last payment or reversal whose outcome was told; None: not known",
+    )
 
 
 class ReverseArgs(Shape):
