@@ -82,8 +82,16 @@ def template_problems(capability: str, options: dict[str, object]) -> list[str]:
     try:
         template = LineTemplate.model_validate(options)
     except ValidationError as error:
-        return [f"options.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        return [
+            ".".join(("options", *map(str, item["loc"]))) + _told(item["msg"], item["loc"]) for item in error.errors()
+        ]
     return [f"options.{problem}" for problem in _missing(capability, template)]
+
+
+def _told(message: str, place: tuple[int | str, ...]) -> str:
+    """A mistake of the whole template says its place itself."""
+    words = message.removeprefix("Value error, ")
+    return f": {words}" if place else f".{words}"
 
 
 def _missing(capability: str, template: LineTemplate) -> list[str]:

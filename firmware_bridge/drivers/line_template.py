@@ -20,7 +20,7 @@ from device_profiles.schema.line_template import LineTemplate, template_problems
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.line_template import LineTemplateCodec, Received, Value, encode
-from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers import arguments, unsupported
 from firmware_bridge.errors import PeerBrokeProtocol, UnsupportedCommand
 from firmware_bridge.link import Exchange, Link
 from firmware_bridge.transports import Transport
@@ -31,6 +31,7 @@ _STATUS: Mapping[str, type[Status]] = {
     "evaluator": EvaluatorStatus,
 }
 _EVENTS_HELD = 32
+_SAME_WITHIN_S = 10.0  # a device that waits for our word repeats itself every second or so
 _BLANK: Mapping[str, Value] = {
     "ticket": "", "prefix": 0, "number": 0, "counter": 0, "text": "", "line": "", "lit": 0,
 }  # fmt: skip
@@ -51,7 +52,8 @@ class Driver:
         self._pressed: deque[tuple[Event, Received]] = deque(maxlen=_EVENTS_HELD)
         self._strange: deque[int] = deque(maxlen=_EVENTS_HELD)
         self._count = itertools.count(1)
-        self._last_sequence: Value | None = None
+        self._last: tuple[Value, Value, float] | None = None  # sequence and key of the newest, when it was heard
+        self._again: deque[Received] = deque(maxlen=_EVENTS_HELD)
 
     async def identify(self) -> Identity:
         await self._ask_state()
@@ -83,6 +85,8 @@ class Driver:
         if self._template.event:
             async with self._link.exchange() as line:
                 await self._hear(line)
+                while self._again:
+                    await line.send(self._ack(self._again.popleft()))
         if self._strange:
             known = ", ".join(f"{number} {name}" for name, number in self._template.keys.items())
             raise PeerBrokeProtocol(f"event: expected one of the keys {known}, got {self._strange.popleft()}")
@@ -94,7 +98,7 @@ class Driver:
             if held.device == event.device:
                 self._pressed.remove((held, received))
                 if self._template.event_ack:
-                    await self._link.send(encode(self._template.event_ack, {**self._unit, **received.values}))
+                    await self._link.send(self._ack(received))
 
     def counters(self) -> dict[str, float]:
         return self._link.counters.as_metrics()
@@ -106,16 +110,30 @@ class Driver:
         """A frame that no question was waiting for."""
         if received.frame != "event" or not self._is_mine(received):
             return
-        sequence, code = received.values.get("sequence"), received.values["key"]
-        if sequence is not None and sequence == self._last_sequence:
-            return  # said again, because our word for it was lost
-        self._last_sequence = sequence
+        code = received.values["key"]
+        if self._is_repeat(received):
+            return
         body = self._body(code)
         if body is None:
             self._strange.append(int(code))
         else:
             identity = f"{next(self._count)}/{code}/{self._clock.monotonic():.3f}"
             self._pressed.append((Event(identity, body), received))
+
+    def _is_repeat(self, received: Received) -> bool:
+        """Said again because our word for it was lost or is not due yet; where it is due, it is given again."""
+        sequence, code, now = received.values.get("sequence"), received.values["key"], self._clock.monotonic()
+        if sequence is None:
+            return False
+        before, self._last = self._last, (sequence, code, now)
+        if before is None or before[:2] != (sequence, code) or now - before[2] > _SAME_WITHIN_S:
+            return False  # the same number long after: the device has begun to count anew
+        if self._template.event_ack and all(held != received for _, held in self._pressed):
+            self._again.append(received)
+        return True
+
+    def _ack(self, received: Received) -> bytes:
+        return encode(self._template.event_ack, {**self._unit, **received.values})
 
     def _body(self, code: Value) -> Shape | None:
         names = {number: name for name, number in self._template.keys.items()}
@@ -189,9 +207,9 @@ def _ticket_picture(wanted: DisplayArgs) -> dict[str, Value]:
 
 def open_driver(profile: PeripheralProfile, transport: Transport, clock: Clock) -> Driver:
     """The driver of one device; ``transport`` is open before the first call. Raises ProfileError for the template."""
-    template = options_of(profile, LineTemplate)
     if problems := template_problems(profile.capability, profile.options):
         raise ProfileError(f"{profile.id}.toml: {'; '.join(problems)}")
+    template = LineTemplate.model_validate(profile.options)
     frames = {role: getattr(template, role) for role in ("show_reply", "probe_reply", "event")}
     drivers: list[Driver] = []
     link: Link[Received] = Link(
