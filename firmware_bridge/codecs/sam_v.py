@@ -22,7 +22,9 @@ TEXT_LENGTH = 256
 BAUD_RATES = (115200, 57600, 38400, 19200, 9600)  # parameters 00 to 04 of command 60
 
 _HEADER = len(PREAMBLE) + 2
-_SHORTEST, _LONGEST = 4, 0x090A  # SW and checksum; text, photo and fingerprints
+_SHORTEST = 4  # SW and checksum
+_LONGEST = 4096 - _HEADER  # our own bound; the longest that is known is 090A: text, photo and two fingerprints
+_LONGEST_DATA = _LONGEST - _SHORTEST
 
 
 class Sw(IntEnum):
@@ -87,7 +89,7 @@ SAM_ID = Request(0x12, 0xFF, Sw.OK, 16, 16)
 FIND = Request(0x20, 0x01, Sw.FOUND, 4, 4, Sw.NO_CARD)
 SELECT = Request(0x20, 0x02, Sw.OK, 8, 8, Sw.SELECT_FAILED)
 READ = Request(0x30, 0x01, Sw.OK, 4 + TEXT_LENGTH, 4 + TEXT_LENGTH + 1024)
-READ_WITH_FINGERPRINTS = Request(0x30, 0x10, Sw.OK, 6 + TEXT_LENGTH, 6 + TEXT_LENGTH + 2048)
+READ_WITH_FINGERPRINTS = Request(0x30, 0x10, Sw.OK, 6 + TEXT_LENGTH, _LONGEST_DATA)
 READ_APPENDED = Request(0x30, 0x03, Sw.OK, 70, 70, Sw.ABSENT)
 
 

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import agent, drivers, ingest, link
+from tests.benchmarks import agent, drivers, id_read, ingest, link
 
 Figures = Mapping[str, object]
 BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "agent": agent.measure,
     "drivers": drivers.measure,
+    "id_read": id_read.measure,
     "ingest": ingest.measure,
     "link": link.measure,
 }

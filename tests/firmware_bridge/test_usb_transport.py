@@ -21,7 +21,7 @@ from firmware_bridge.transports._usb_address import UsbAddress
 from firmware_bridge.transports.serial import SerialTransport
 from firmware_bridge.transports.usb import UsbTransport
 from simulators.peripherals import build_peer
-from tests.builders.usb_bus import Bus, Device
+from tests.builders.usb_backend import Bus, Device
 
 PROFILE = load_catalog().peripheral("sdt-sam-v-usb")
 MODEL = (0x0400, 0xC35A)
