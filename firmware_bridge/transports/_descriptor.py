@@ -4,11 +4,12 @@ import asyncio
 import fcntl
 import os
 import stat
+import sys
 import termios
 
 from firmware_bridge.errors import LinkTimeout, TransportLost
 
-READ_SIZE = 64 * 1024
+READ_SIZE = 4096  # what a terminal gives at once; room for more costs more than a second read
 HELD_LIMIT = 64 * 1024  # bytes nobody has read yet; beyond it the kernel holds them back
 STALL_S = 2.0
 
@@ -30,6 +31,7 @@ class DescriptorTransport:
         self._lost = "not open: call open() first"
         self._received = bytearray()
         self._reading = False
+        self._count = bytearray(4)
         self._drained = False  # discard_input() has just looked: the next read() need not ask the system again
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
@@ -104,7 +106,7 @@ class DescriptorTransport:
         return self._take()
 
     def discard_input(self) -> int:
-        if not self._lost:
+        while not self._lost and self._waiting():
             self._pull()
         self._check()
         self._drained = True
@@ -141,6 +143,15 @@ class DescriptorTransport:
             self._listen(False)
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+    def _waiting(self) -> int:
+        """How many bytes the system holds; asking is cheaper than a read that finds nothing."""
+        try:
+            fcntl.ioctl(self._fd, termios.FIONREAD, self._count)
+        except OSError as error:
+            self._lose(error.strerror or str(error))
+            return 0
+        return int.from_bytes(self._count, sys.byteorder)
 
     def _pull(self) -> None:
         try:

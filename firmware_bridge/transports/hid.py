@@ -6,6 +6,7 @@ a pseudo-terminal, where a simulated device sits, reports follow each other with
 
 import asyncio
 import os
+import select
 import tty
 
 from device_profiles.schema.peripheral import Hid, PeripheralProfile
@@ -79,6 +80,9 @@ class HidTransport(DescriptorTransport):
         # A node takes the id 0 before reports without one and does not send it (kernel, hidraw.rst).
         numbered = bytes((number,)) if number or not self._stream else b""
         return numbered + (first + part).ljust(hid.out_bytes, b"\0")
+
+    def _waiting(self) -> int:
+        return len(select.select([self._fd], [], [], 0)[0])  # a node does not count bytes, it has reports
 
     def _arrived(self, data: bytes) -> None:
         hid = self._hid

@@ -284,3 +284,30 @@ async def test_closing_wakes_who_waits_and_frees_the_port(device: Device) -> Non
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.close(fd)
+
+
+@pytest.mark.parametrize("hang_up", [True, False])
+async def test_closing_lowers_the_levels_only_when_the_profile_says_so(device: Device, hang_up: bool) -> None:
+    async with line_to(device, Line(hang_up=hang_up)):
+        flags = termios.tcgetattr(device._slave)[2]
+    assert bool(flags & termios.HUPCL) is hang_up
+
+
+@pytest.mark.parametrize(
+    ("flow", "hardware", "software"), [("none", False, False), ("rts_cts", True, False), ("xon_xoff", False, True)]
+)
+async def test_the_line_has_the_profile_s_flow_control(
+    device: Device, flow: str, hardware: bool, software: bool
+) -> None:
+    async with line_to(device, Line.model_validate({"flow": flow})):
+        iflag, _, cflag, *_ = termios.tcgetattr(device._slave)
+    assert bool(cflag & termios.CRTSCTS) is hardware
+    assert bool(iflag & termios.IXON) is software
+    assert bool(iflag & termios.IXOFF) is software
+
+
+async def test_more_than_one_read_is_discarded_at_once(device: Device) -> None:
+    async with line_to(device) as transport:
+        device.say(bytes(3 * READ_SIZE))
+        await until(lambda: len(transport._received) + transport._waiting() == 3 * READ_SIZE)
+        assert transport.discard_input() == 3 * READ_SIZE
