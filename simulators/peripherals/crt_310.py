@@ -16,7 +16,7 @@ LONGEST_TEXT = 512
 MOVE_S, RESET_S, QUICK_S = 0.8, 1.5, 0.02
 UNDEFINED, WRONG_PARAMETER, NOT_NOW, WRONG_LENGTH = 0x00, 0x01, 0x02, 0x06
 DONE, FAILED, NO_CARD = b"\x59", b"\x4e", b"\x45"
-BY_HAND, BY_STRIPE, ANY_CARD, NOTHING = 0x4B, 0x49, 0x4A, 0x4E  # what opens the shutter
+THIN_CARD, BY_STRIPE, ANY_CARD, NOTHING = 0x4B, 0x49, 0x4A, 0x4E  # what opens the shutter
 PLACES = {
     Place.NONE: 0x4E, Place.PRINTER: 0x4E, Place.ENTERING: 0x49, Place.GATE: 0x48, Place.HOLD: 0x4A, Place.RF: 0x4A,
     Place.CHIP: 0x4B, Place.HANDOVER: 0x4D,
@@ -125,7 +125,7 @@ class CardReader:
 
     def _entry(self, parameter: int, data: bytes) -> bytes:
         """2F: what opens the shutter, and whether a card may come from behind."""
-        shown = {0x31: NOTHING, 0x32: BY_STRIPE, 0x33: ANY_CARD, 0x34: BY_HAND}
+        shown = {0x31: NOTHING, 0x32: BY_STRIPE, 0x33: ANY_CARD, 0x34: THIN_CARD}
         if parameter not in shown or data not in (b"\x30", b"\x31"):
             raise Refused(WRONG_PARAMETER)
         self._front, self._rear_open = shown[parameter], data == b"\x30"
