@@ -18,7 +18,7 @@ from firmware_bridge.update.errors import TransferFailed
 
 SOH, STX, EOT, ACK, NAK, CAN, CRC_MODE = 0x01, 0x02, 0x04, 0x06, 0x15, 0x18, 0x43
 FILL = 0x1A
-BLOCK_TRIES = 10
+BLOCK_TRIES, END_TRIES = 10, 2
 CANCEL = bytes([CAN] * 8 + [0x08] * 8)  # the backspaces wipe it from a terminal's screen
 
 _ASKED_OFTEN = re.compile(b"C+")
@@ -69,7 +69,14 @@ class Sender:
         return b"".join(self._one(byte) for byte in _ASKED_OFTEN.sub(b"C", data))
 
     def silence(self) -> bytes:
-        """Nothing came for a while: what to write again. Raises TransferFailed when that has happened too often."""
+        """Nothing came for a while: what to write again. Raises TransferFailed when that has happened too often.
+
+        Silence after the end is no failure: a loader may start the image before its last word has left the line.
+        """
+        ended = self._phase is _Phase.ENDING and self._out.tries >= END_TRIES
+        if ended or self._phase is _Phase.CLOSING:
+            self._phase = _Phase.DONE
+            return b""
         return self._again() if self._out.data else b""
 
     def _one(self, byte: int) -> bytes:
