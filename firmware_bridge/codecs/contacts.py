@@ -12,7 +12,7 @@ The host asks for the levels of all lines with ``47 3F 78``.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firmware_bridge.framing.buffer import NEED_MORE, Found, FrameBuffer, frame, skip
+from firmware_bridge.framing.buffer import NEED_MORE, Found, FrameBuffer, frame, seek, skip
 from firmware_bridge.framing.checksums import xor8
 
 ASK_LEVELS = b"\x47\x3f\x78"
@@ -79,7 +79,7 @@ class ContactsCodec:
 
 def _find(pending: bytes) -> Found:
     if pending[0] != _START or pending[1:2] not in (b"", b"L", b"E"):
-        return skip(1)
+        return skip(1 + seek(pending[1:], bytes((_START,))))
     if len(pending) < _SIZE:
         return NEED_MORE
     whole = xor8(pending[: _SIZE - 1]) == pending[_SIZE - 1]

@@ -21,6 +21,7 @@ _STATUS = re.compile(
 )
 _RATING = re.compile(rb"#" + _NUMBER + rb" (\d{1,3}) " + _NUMBER + b" " + _NUMBER + rb"\r", re.ASCII)
 _INFO = re.compile(rb"#([ -~]{15}) ([ -~]{10}) ([ -~]{9,10})\r")
+_CANDIDATE = re.compile(rb"[(#]")
 _BROKEN = re.compile(rb"[^ -~]")  # neither text nor part of it
 
 
@@ -108,6 +109,14 @@ class MegatecCodec:
 
 
 def _find(pending: bytes) -> Found:
+    found = _find_here(pending)
+    if found.kind != "skip":
+        return found
+    candidate = _CANDIDATE.search(pending, 1)
+    return skip(candidate.start() if candidate else len(pending))
+
+
+def _find_here(pending: bytes) -> Found:
     if pending[:1] not in (b"(", b"#"):
         return skip(1)
     broken = _BROKEN.search(pending, 1, LONGEST_LINE)

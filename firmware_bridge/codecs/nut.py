@@ -16,6 +16,7 @@ _BEGIN = b"BEGIN LIST "
 _HEADS = (_BEGIN, b"OK", b"ERR ")
 _SINGLE = re.compile(rb"(?:OK(?: [^\x00-\x1f]*)?|ERR [A-Z-]+(?: [^\x00-\x1f]*)?)\n")
 _OPENING = re.compile(rb"BEGIN LIST ((UPS|VAR|RW|CMD)(?: [^\x00-\x1f]+)?)\n")
+_CANDIDATE = re.compile(rb"B(?:E|\Z)|O(?:K|\Z)|E(?:R|\Z)")
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f]")  # all but the line's end
 _WORD = re.compile(r"[!#-\[\]-~]+")  # no blanks, quotes, backslashes or control characters
 
@@ -82,7 +83,14 @@ class NutCodec:
 
 
 def _find(pending: bytes) -> Found:
-    pending = pending[:LONGEST_ANSWER]
+    found = _find_here(pending[:LONGEST_ANSWER])
+    if found.kind != "skip":
+        return found
+    candidate = _CANDIDATE.search(pending, 1)
+    return skip(candidate.start() if candidate else len(pending))
+
+
+def _find_here(pending: bytes) -> Found:
     if not any(head.startswith(pending[: len(head)]) for head in _HEADS):
         return skip(1)
     end = pending.find(b"\n") + 1
