@@ -16,7 +16,7 @@ from simulators.peripherals.peer import Inbox, Output, Pace, Surroundings
 
 START, PREFIX, END = b"\x7e\x010000", b"\x02\x010000", b";\x03"
 DONE, OUT_OF_RANGE, UNKNOWN = b"\x06", b"\x15", b"\x05"
-TRIGGER, MODE, HEALTH, IDENTITY = "SCNTRG", "SCNMOD", "DEVQRY", "QRYSYS"
+TRIGGER, MODE, HEALTH, IDENTITY, FORMATTER = "SCNTRG", "SCNMOD", "DEVQRY", "QRYSYS", "DFMADD"
 FACTORY = {MODE: "0"}
 RANGES = {MODE: "0-3", TRIGGER: "0-1"}
 CONTINUOUS = "2"
@@ -79,6 +79,8 @@ class Scanner:
             return (name + WHO).encode("latin-1") + DONE
         if name == HEALTH and value == "*":
             return f"{name}{int(self._broken)}".encode("latin-1") + DONE
+        if name == FORMATTER:  # takes any rule, and applies none
+            return command.encode("latin-1") + DONE
         if name not in RANGES:
             return command.encode("latin-1") + UNKNOWN
         if value in ("*", "&", "^"):
