@@ -2,6 +2,7 @@
 
 import array
 import errno
+import logging
 import threading
 import time
 from collections import deque
@@ -9,11 +10,13 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import usb.backend
+from usb._debug import methodtrace
 from usb.core import USBError, USBTimeoutError
 
 from simulators.peripherals.peer import Output, Peer
 
 PACKET = 64
+_log = logging.getLogger("usb.backend.simulated")  # pyusb's own backends trace every call so, where PYUSB_DEBUG is set
 
 
 class Device:
@@ -147,11 +150,13 @@ class Bus(usb.backend.IBackend):  # type: ignore[misc]
         dev_handle.claimed_by = None
         dev_handle.check()
 
+    @methodtrace(_log)
     def bulk_write(self, dev_handle: Device, ep: int, intf: int, data: Any, timeout: int) -> int:
         if dev_handle.stalled:
             raise USBTimeoutError("Operation timed out", -7, errno.ETIMEDOUT)
         return dev_handle.take(ep, bytes(data))
 
+    @methodtrace(_log)
     def bulk_read(self, dev_handle: Device, ep: int, intf: int, buff: Any, timeout: int) -> int:
         data = dev_handle.give(ep, len(buff), timeout / 1000)
         buff[: len(data)] = array.array("B", data)

@@ -197,6 +197,7 @@ asyncio.run(main(), debug=True)
     words = [person.name, person.id_number, person.address, person.birth_date, NEW_ADDRESS, "nobody's finger "]
     log = done.stdout + done.stderr + (told.read_text() if told.exists() else "")
     assert hunt(log, words) == []
+    assert "bulk_write" not in log
 
 
 @pytest.mark.parametrize(
