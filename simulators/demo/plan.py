@@ -7,7 +7,9 @@ from pathlib import Path
 
 from device_profiles.catalog import Catalog, load_catalog
 from device_profiles.schema.hall import HallMachine, HallProfile
+from device_profiles.schema.peripheral import PeripheralProfile
 
+ON_A_PTY = {"serial", "hid", "input", "gpio"}  # attachments whose transport takes a pseudo-terminal for the real thing
 CLOUD, BROKER, DEPARTMENTS, HALL = "cloud", "broker", "departments", "hall"
 
 
@@ -108,8 +110,16 @@ def _edge_settings(plan: Plan, catalog: Catalog, machine: HallMachine, broker_po
         "data_dir": str(plan.folder / "edge" / machine.id),
         "screen_port": plan.screen_ports.get(machine.id, 0),
         "outbox_mib": 4,
-        "ports": {name: str(plan.folder / "dev" / machine.id / (slot.bus or name)) for name, slot in slots.items()},
+        "ports": {
+            name: _port(plan.folder / "dev" / machine.id / (slot.bus or name), catalog.peripheral(slot.peripheral))
+            for name, slot in slots.items()
+        },
     }
+
+
+def _port(link: Path, peripheral: PeripheralProfile) -> str:
+    """Where the simulated device is: what has no pseudo-terminal of its own kind stands behind a serial line."""
+    return str(link) if peripheral.attachment in ON_A_PTY else f"serial://{link}"
 
 
 def _write_toml(path: Path, values: dict[str, object]) -> None:

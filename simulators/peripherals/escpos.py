@@ -9,21 +9,19 @@ from simulators.peripherals.escpos_stream import Token
 from simulators.peripherals.peer import Output, Surroundings
 
 FULL_STATUS = 0x14
+LINES_TO_EDGE = 3  # between head and tear-off edge
 
 
 class LyingClone(TicketPrinter):
     """A cheap printer that says "all well" (12) to every DLE EOT, also to those that do not exist.
 
-    It has no automatic status, no GS I, no DLE DC4 and no cutter; the near-end bits of GS r are always set. While the
-    paper is out it processes what it gets, so the text is lost and GS r tells; with the cover open it does nothing.
+    It has no automatic status, no GS I, no DLE DC4 and no cutter: a sheet that was fed to the edge is torn off there.
+    The near-end bits of GS r are always set. While the paper is out it processes what it gets, so the text is lost and
+    GS r tells; with the cover open it does nothing.
     """
 
     def snapshot(self) -> dict[str, Any]:
         return {**super().snapshot(), "lost_bytes": self._lost}
-
-    @property
-    def buttons(self) -> Mapping[str, Callable[..., Any]]:
-        return {**super().buttons, "tear_off": self._roll.tear_off}
 
     @property
     def _off_line(self) -> bool:
@@ -36,7 +34,10 @@ class LyingClone(TicketPrinter):
         if self._roll.out:
             self._lost += len(token.raw)
             return b""
-        return b"" if token.name == "GS V" else super()._obey(token)
+        rest = b"" if token.name == "GS V" else super()._obey(token)
+        if token.name == "ESC d" and token.args[0] >= LINES_TO_EDGE:
+            self._roll.tear_at_edge()
+        return rest
 
     def _asked(self, token: Token) -> bytes | None:
         return bytes((0x03 | self._roll.out * 0x0C,)) if token.name == "GS r" else None

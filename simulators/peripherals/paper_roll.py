@@ -102,6 +102,12 @@ class PaperRoll:
         if self._sheet.lines or self._sheet.qr:
             self._keep(cut=True)
 
+    def tear_at_edge(self) -> None:
+        """A citizen tears a whole sheet off at the edge that it was fed to."""
+        if self._sheet.lines or self._sheet.qr:
+            self.printed_total += 1
+            self._keep(cut=False)
+
     def tear_off(self) -> None:
         """The roll was changed or ran out: what was printed falls out without a cut."""
         if self._sheet.lines or self._sheet.qr:
