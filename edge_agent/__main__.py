@@ -48,10 +48,16 @@ def run(settings: EdgeSettings, options: argparse.Namespace) -> int:
 def check(settings: EdgeSettings, options: argparse.Namespace) -> int:
     """Look at settings, profile and devices without starting anything: what each slot finds, how, and why not."""
     plan = plan_machine(settings)
-    slots = _slots_now(plan)
+    slots, others = _slots_now(plan)
     unmounted = [name for name in plan.profile.slots if name not in plan.slots]
     if options.json:
-        found = {"machine": settings.machine, "profile": plan.profile.id, "slots": slots, "unmounted": unmounted}
+        found = {
+            "machine": settings.machine,
+            "profile": plan.profile.id,
+            "slots": slots,
+            "unmounted": unmounted,
+            "no_slot": others,
+        }
         print(json.dumps(found, ensure_ascii=False))
         return 0
     print(f"{settings.machine}: {plan.profile.id}, broker {settings.broker}")
@@ -62,21 +68,26 @@ def check(settings: EdgeSettings, options: argparse.Namespace) -> int:
             print(f"  {'':16} {slot['problem']}")
     for name in unmounted:
         print(f"  {name:16} not mounted")
+    for device in others:
+        print(f"  {'(no slot)':16} {device}")
     return 0
 
 
-def _slots_now(plan: MachinePlan) -> dict[str, dict[str, Any]]:
+def _slots_now(plan: MachinePlan) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """What every slot finds, and what is plugged in for no slot."""
     from edge_agent.devices.choice import choose_source  # here: the other verbs look for no devices
     from edge_agent.devices.matching import wants_of
-    from edge_agent.devices.places import subsystems_of
-    from edge_agent.devices.report import report_slots
+    from edge_agent.devices.places import all_subsystems
+    from edge_agent.devices.report import devices_of_no_slot, report_slots
 
     wants, clock = wants_of(plan), SystemClock()
-    reports = report_slots(wants, choose_source(subsystems_of(wants), clock), clock)
-    return {
+    source = choose_source(all_subsystems(wants), clock)
+    reports = report_slots(wants, source, clock)
+    slots = {
         name: {"peripheral": slot.profile.id, "port": str(slot.port), **asdict(reports[name])}
         for name, slot in plan.slots.items()
     }
+    return slots, [str(device) for device in devices_of_no_slot(reports, source)]
 
 
 def outbox(settings: EdgeSettings, options: argparse.Namespace) -> int:

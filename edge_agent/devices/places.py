@@ -120,3 +120,8 @@ def subsystems_of(wants: Mapping[str, Want]) -> list[str]:
     """What has to be watched: the kinds of device that some slot looks for on USB."""
     found = {want.subsystem for want in wants.values() if isinstance(want.address, UsbAddress)}
     return sorted(found - {""})
+
+
+def all_subsystems(wants: Mapping[str, Want]) -> list[str]:
+    """The kinds of device that some slot could have, wherever its address looks."""
+    return sorted({want.subsystem for want in wants.values()} - {""})

@@ -31,6 +31,12 @@ def report_slots(wants: Mapping[str, Want], source: DeviceSource, clock: Clock) 
     return {slot: _report(want, finder.place(slot).look(), devices, names) for slot, want in wants.items()}
 
 
+def devices_of_no_slot(reports: Mapping[str, SlotReport], source: DeviceSource) -> list[Device]:
+    """What is plugged in and not used: where a slot finds nothing, its device may be among these."""
+    used = {os.path.realpath(report.device) for report in reports.values() if report.device}
+    return [device for device in source.devices() if device.path and os.path.realpath(device.node) not in used]
+
+
 def _report(want: Want, sighting: Sighting, devices: Sequence[Device], names: Mapping[str, str]) -> SlotReport:
     if isinstance(want.address, UrlAddress):
         return SlotReport(True, want.address.url, how="a place on the network: seen when the agent connects")
