@@ -131,7 +131,7 @@ class Agent:
             self._session.run,
         ]
         works += [self._sample, self._follow_desired, partial(_until, stop)]
-        if (self._settings.data_dir / FIRMWARE_FOLDER).exists():
+        if any((self._settings.data_dir / FIRMWARE_FOLDER).glob("*/coming")):  # an update was cut short
             works.append(self._recover_updates)
         if self._plan.profile.screen:
             works.append(self._board.run)

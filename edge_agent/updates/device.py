@@ -19,8 +19,6 @@ from firmware_bridge.update.keys import Keys
 from firmware_bridge.update.loader import LoaderMethod
 from firmware_bridge.update.loader import Shelf as LoaderShelf
 from firmware_bridge.update.ports import Method
-from firmware_bridge.update.smp import SmpMethod
-from firmware_bridge.update.smp_line import SmpLine
 from firmware_bridge.update.version import Version, parse_version
 
 AskVersion = Callable[[], Awaitable[Version | None]]
@@ -98,6 +96,9 @@ async def method_of(place: Place, keys: Keys) -> tuple[Method, AskVersion]:
     """The profile's way of sending, and how the running version is known."""
     update = place.update
     if update.method == "smp":
+        from firmware_bridge.update.smp import SmpMethod  # here: 21 MiB that a loader device does not need
+        from firmware_bridge.update.smp_line import SmpLine
+
         line = SmpLine(place.line, place.clock, update.framing, update.reply_s)
         smp = SmpMethod(place.line, line, place.clock, erase_s=update.erase_s, boot_s=update.boot_s)
         return smp, smp.installed

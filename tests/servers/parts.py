@@ -14,6 +14,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "victoria": ("victoria-metrics", "victoria-metrics-prod"),
     "chromium": ("chromium", "chromium-browser"),
     "ser2net": ("ser2net",),
+    "lrzsz": ("rb", "lrb"),
 }
 
 
