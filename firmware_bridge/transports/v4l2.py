@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from contextlib import suppress
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -55,8 +56,11 @@ class V4l2Transport(PictureTransport):
             await self._start(node)
             try:
                 picture = await self._fresh(node)
-            finally:
-                node.stop()
+            except BaseException:
+                with suppress(OSError):  # the first trouble counts, and a cancellation stays one
+                    node.stop()
+                raise
+            node.stop()
         except OSError as error:
             if error.errno not in _NOT_NOW:
                 raise
@@ -71,9 +75,8 @@ class V4l2Transport(PictureTransport):
         try:
             await asyncio.shield(starting)
         except asyncio.CancelledError:
-            await asyncio.wait([starting])
-            if starting.exception() is None:
-                node.stop()
+            starting.add_done_callback(lambda started: _undo(node, started))
+            await asyncio.wait([starting])  # the next start must not meet this one
             raise
 
     async def _fresh(self, node: Node) -> bytes:
@@ -89,6 +92,12 @@ class V4l2Transport(PictureTransport):
         if self._node is None:
             raise OSError(errno.ENODEV, "the node is not open")
         return self._node
+
+
+def _undo(node: Node, started: asyncio.Future[None]) -> None:
+    if not started.cancelled() and started.exception() is None:
+        with suppress(OSError):  # nobody waits any more: a camera that is gone shows at the next question
+            node.stop()
 
 
 async def _readable(fd: int) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import struct
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from firmware_bridge.errors import DeviceFault, LinkTimeout, TransportLost
 from firmware_bridge.registry import load_driver, transport_for
 from firmware_bridge.transports.v4l2 import V4l2Transport, View
 from simulators.peripherals.camera import GREY_PATCH
+from tests.simulators.waiting import until
 
 PROFILE = load_catalog().peripheral("usb-camera")
 
@@ -41,9 +43,12 @@ class Kernel:
         self.fails: dict[int, int] = {}  # call -> errno
         self.caps = 0x8000_0000, 0x0400_0001
         self.streaming = False
+        self.tried = False  # a frame was asked for and there was none
         self.form = (0, 0, 0)
         self.buffers: list[Buffer] = []
         self.mapped = 0
+        self.may_start = threading.Event()
+        self.may_start.set()
         self._queued: list[int] = []
         self._given = 0
 
@@ -102,6 +107,7 @@ class Kernel:
         try:
             os.read(self.fd, 1)
         except BlockingIOError:
+            self.tried = True
             raise BlockingIOError(errno.EAGAIN, "nothing yet") from None
         index, data = self._queued.pop(0), self.frames.pop(0)
         self.buffers[index][: len(data)] = data
@@ -111,6 +117,7 @@ class Kernel:
         struct.pack_into("=II", buffer, 8, len(data), flags)
 
     def _on(self, _kind: bytearray) -> None:
+        self.may_start.wait(10)
         self.streaming = True
         self.offer()
 
@@ -211,6 +218,36 @@ async def test_a_camera_that_sends_nothing_is_switched_off_in_time(kernel: Kerne
     with pytest.raises(LinkTimeout):
         await driver.picture(0.05)
     assert (kernel.streaming, kernel.buffers) == (False, [])
+    await transport.close()
+
+
+async def test_who_gives_up_while_the_camera_starts_leaves_no_stream_behind(kernel: Kernel) -> None:
+    kernel.may_start.clear()
+    driver, transport = await opened(kernel)
+    picture = asyncio.ensure_future(driver.picture(20))
+    await until(lambda: kernel.mapped == 2)
+    picture.cancel()
+    await asyncio.sleep(0)
+    assert not picture.done()
+    kernel.may_start.set()
+    with pytest.raises(asyncio.CancelledError):
+        await picture
+    assert (kernel.streaming, kernel.buffers) == (False, [])
+    kernel.frames = [marked(n) for n in range(3)]
+    assert (await driver.picture(5)).data == marked(2)
+    await transport.close()
+
+
+async def test_a_camera_that_is_pulled_out_while_it_is_waited_for_does_not_swallow_a_cancellation(
+    kernel: Kernel,
+) -> None:
+    driver, transport = await opened(kernel)
+    picture = asyncio.ensure_future(driver.picture(20))
+    await until(lambda: kernel.streaming and kernel.tried)
+    kernel.fails = dict.fromkeys(range(20), errno.ENODEV)
+    picture.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await picture
     await transport.close()
 
 
