@@ -18,7 +18,7 @@ from firmware_bridge.errors import DeviceFault, LinkTimeout, TransportLost
 from firmware_bridge.registry import load_driver, transport_for
 from firmware_bridge.transports.v4l2 import V4l2Transport, View
 from simulators.peripherals.camera import GREY_PATCH
-from tests.simulators.waiting import until
+from tests.simulators.waiting import eventually
 
 PROFILE = load_catalog().peripheral("usb-camera")
 
@@ -225,7 +225,7 @@ async def test_who_gives_up_while_the_camera_starts_leaves_no_stream_behind(kern
     kernel.may_start.clear()
     driver, transport = await opened(kernel)
     picture = asyncio.ensure_future(driver.picture(20))
-    await until(lambda: kernel.mapped == 2)
+    await eventually(lambda: kernel.mapped == 2)
     picture.cancel()
     await asyncio.sleep(0)
     assert not picture.done()
@@ -243,7 +243,7 @@ async def test_a_camera_that_is_pulled_out_while_it_is_waited_for_does_not_swall
 ) -> None:
     driver, transport = await opened(kernel)
     picture = asyncio.ensure_future(driver.picture(20))
-    await until(lambda: kernel.streaming and kernel.tried)
+    await eventually(lambda: kernel.streaming and kernel.tried)
     kernel.fails = dict.fromkeys(range(20), errno.ENODEV)
     picture.cancel()
     with pytest.raises(asyncio.CancelledError):
