@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx
 
 from simulators.demo.run import RunningHall
-from simulators.demo.story import devices, journeys, staff, tickets, trust
+from simulators.demo.story import devices, journeys, peripherals, staff, tickets, trust
 from simulators.demo.story.observer import Observer
 from simulators.demo.story.report import Step
 from simulators.demo.story.world import Mismatch, World
@@ -27,7 +27,7 @@ def scenes() -> list[Scene]:
     """The whole story in order; ``name | expected`` stands in the first line of each play's docstring."""
     # Journeys are spread out: after each one its last words stand on the machine's screen for a while.
     first, *later, last = journeys.PLAYS
-    plays = [*tickets.PLAYS, first, *devices.PLAYS, *later, *staff.PLAYS, last, *trust.PLAYS]
+    plays = [*tickets.PLAYS, first, *devices.PLAYS, *peripherals.PLAYS, *later, *staff.PLAYS, last, *trust.PLAYS]
     return [_scene(play) for play in plays]
 
 
