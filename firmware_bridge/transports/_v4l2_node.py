@@ -67,6 +67,8 @@ class Node:
     """An open capture node. Every call raises OSError; ENODEV when the camera was pulled out."""
 
     def __init__(self, path: str, system: System) -> None:
+        if struct.calcsize("P") != 8:
+            raise OSError(errno.ENOSYS, "expected a 64-bit system: the calls have other sizes on this one")
         self._system = system
         self._buffers: list[Mapped] = []
         self.fd = system.open(path)
