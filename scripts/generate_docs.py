@@ -1,4 +1,4 @@
-"""Write the documents that follow from the code: AsyncAPI, OpenAPI, the tables of capabilities and of protocols.
+"""Write the documents that follow from the code: AsyncAPI, OpenAPI, the tables of capabilities, peripherals and protocols.
 
 ``python -m scripts.generate_docs`` writes ``docs/``; with ``--check`` it writes nothing and fails when a file is stale.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from scripts.asyncapi import asyncapi_document
 from scripts.capability_table import capability_table
+from scripts.peripheral_table import peripheral_table
 from scripts.protocol_table import protocol_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -36,6 +37,7 @@ def documents() -> dict[str, Callable[[], str]]:
         "asyncapi.json": lambda: as_json(asyncapi_document()),
         "capabilities.md": capability_table,
         "openapi.json": lambda: as_json(openapi()),
+        "peripherals/README.md": peripheral_table,
         "protocols.md": protocol_table,
     }
 
