@@ -49,14 +49,15 @@ class Place:
 class SlotApplication:
     """See ``firmware_bridge.update.ports.Application``."""
 
-    def __init__(self, place: Place, version: AskVersion) -> None:
+    def __init__(self, place: Place, installed: AskVersion, running: AskVersion) -> None:
         self._place = place
-        self._version = version
+        self._installed = installed
+        self._running = running
 
     async def survey(self) -> Target:
         """What the device does not say (it waits in its loader), it said when it last answered."""
         update, known = self._place.update, await self._place.shelf.known()
-        installed = await self._version()
+        installed = await self._installed()
         hardware = update.hardware or await self._revision() or known.hardware
         if installed is None and known.version:
             installed = parse_version(known.version)
@@ -74,7 +75,7 @@ class SlotApplication:
             raise SelfTestFailed(f"the new firmware does not answer as a {driver.capability}: {error}") from error
         if status.device in (DeviceState.HARDWARE_ERROR, DeviceState.OFFLINE):
             raise SelfTestFailed(f"the new firmware answers and says {status.device}")
-        if (version := await self._version()) != firmware.version:
+        if (version := await self._running()) != firmware.version:
             raise SelfTestFailed(f"expected version {firmware.version}, the device says {version or 'none'}")
 
     async def passed(self, firmware: Firmware) -> None:
@@ -92,8 +93,8 @@ class SlotApplication:
         return match[1] if match else ""
 
 
-async def method_of(place: Place, keys: Keys) -> tuple[Method, AskVersion]:
-    """The profile's way of sending, and how the running version is known."""
+async def method_of(place: Place, keys: Keys) -> tuple[Method, SlotApplication]:
+    """The profile's way of sending, and the application that tells its versions the same way."""
     update = place.update
     if update.method == "smp":
         from firmware_bridge.update.smp import SmpMethod  # here: 21 MiB that a loader device does not need
@@ -101,7 +102,7 @@ async def method_of(place: Place, keys: Keys) -> tuple[Method, AskVersion]:
 
         line = SmpLine(place.line, place.clock, update.framing, update.reply_s)
         smp = SmpMethod(place.line, line, place.clock, erase_s=update.erase_s, boot_s=update.boot_s)
-        return smp, smp.installed
+        return smp, SlotApplication(place, smp.installed, smp.running)
 
     async def running() -> Version | None:
         try:
@@ -116,7 +117,7 @@ async def method_of(place: Place, keys: Keys) -> tuple[Method, AskVersion]:
     shelf = LoaderShelf(await _kept(place, keys), keep, running)
     entry = bytes.fromhex(update.entry)
     loader = LoaderMethod(place.line, place.clock, shelf, flavour=update.method, entry=entry, boot_s=update.boot_s)
-    return loader, running
+    return loader, SlotApplication(place, running, running)
 
 
 async def _kept(place: Place, keys: Keys) -> Firmware | None:

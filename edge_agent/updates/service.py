@@ -10,7 +10,7 @@ from device_profiles.messages.facts import FirmwareUpdate
 from device_profiles.schema.peripheral import PeripheralProfile
 from edge_agent.errors import OutboxFull
 from edge_agent.ports import Clock, Outbox
-from edge_agent.updates.device import Place, SlotApplication, method_of
+from edge_agent.updates.device import Place, method_of
 from edge_agent.updates.shelf import Shelf
 from firmware_bridge.transports import Transport
 from firmware_bridge.update.errors import FirmwareRefused
@@ -63,8 +63,7 @@ class SlotUpdate:
             return await self._refused(refused)
         await shelf.stage(release)
         async with _opened(line):
-            method, version = await method_of(place, keys)
-            application = SlotApplication(place, version)
+            method, application = await method_of(place, keys)
             update = Update(Parts(method, application, _Telling(self, shelf), self.told))
             record = await update.run(release, keys, self.parts.clock.now())
             if record.state is UpdateState.DONE:

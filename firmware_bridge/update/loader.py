@@ -75,6 +75,7 @@ class LoaderMethod:
         """Always from the first byte: these protocols have no place to go on at."""
         sender = Sender(firmware.content, self._flavour)
         async with self._transport.turn:
+            self._transport.discard_input()  # what the loader said to other words; it will ask again
             try:
                 while not sender.done:
                     if answer := await self._step(sender):

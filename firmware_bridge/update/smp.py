@@ -25,6 +25,7 @@ from firmware_bridge.update.version import Version, parse_version
 
 RETRY_PAUSE_S = 0.5
 UPLOAD_TRIES = 5  # in a row without one byte of progress
+TRIALS_LEFT = 3  # one start for what is marked, one to leave it again, one look
 NEVER_S = 3600.0  # smpclient's own deadlines, which would run on another clock than ours
 
 
@@ -38,11 +39,18 @@ class SmpMethod:
         self._reply_s, self._erase_s, self._boot_s = line.patience_s, erase_s, boot_s
         self._client = SMPClient(line, "", timeout_s=NEVER_S)
 
-    async def installed(self) -> Version | None:
-        """The version that runs; None when the device does not name it."""
+    async def running(self) -> Version | None:
+        """The version that runs now; None when the device does not name it."""
         async with self._alone():
             images = await self._states()
         return next((parse_version(image.version) for image in images if image.active), None)
+
+    async def installed(self) -> Version | None:
+        """The version that stays: while another one is on trial, that is not the one that runs."""
+        async with self._alone():
+            images = await self._states()
+        kept = [image for image in images if image.confirmed] or [image for image in images if image.active]
+        return parse_version(kept[0].version) if kept else None
 
     async def look(self, firmware: Firmware) -> Standing:
         async with self._alone():
@@ -55,9 +63,19 @@ class SmpMethod:
         return Standing.MARKED if here.pending else Standing.STORED
 
     async def enter(self) -> None:
-        """No loader to enter: the application takes images itself. Learns how long a message may be."""
+        """No loader to enter: the application takes images itself. Learns how long a message may be.
+
+        Another firmware that is marked or on trial holds the second slot: it is started and left again.
+        """
         async with self._alone():
             await self._client.connect()
+        for _ in range(TRIALS_LEFT):
+            async with self._alone():
+                images = await self._states()
+            if not any(image.pending or (image.active and not image.confirmed) for image in images):
+                return
+            await self.reboot()
+        raise TransferFailed("another firmware is on trial in this device and does not give way to a restart")
 
     async def transfer(self, firmware: Firmware, told: Told) -> None:
         """Goes on at the offset that the device names; a device that lost its power since begins at 0."""

@@ -93,6 +93,8 @@ class Sender:
 
     def _asked(self, byte: int) -> bytes:
         if self._phase is _Phase.WAITING:
+            if byte == NAK and self._flavour != "xmodem":
+                return b""  # only plain XMODEM knows sums; a loader says no to noise as well
             self._with_crc = byte == CRC_MODE
             if self._flavour == "ymodem":
                 self._phase = _Phase.NAMED
@@ -100,6 +102,9 @@ class Sender:
             return self._start()
         if self._phase is _Phase.STARTING:
             return self._start()
+        if self._phase is _Phase.SENDING and not (self.sent or self._with_crc):
+            self._with_crc = True  # the refusal was of noise, not a wish for sums
+            return self._next()
         if self._phase is _Phase.NAMED:
             return self._again()
         if self._phase is _Phase.CLOSING and not self._closed_asked:

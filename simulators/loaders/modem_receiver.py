@@ -57,7 +57,8 @@ class Receiver:
         """Bytes used up; 0: more are needed."""
         first = self._pending[0]
         if first == EOT:
-            self._end(said)
+            if self._offset:  # before the first block it ends nothing: noise
+                self._end(said)
             return 1
         if first == CAN:
             self._cancels += 1

@@ -1,6 +1,8 @@
 """Firmware for tests: keys, signed images of both kinds, a device with its boot loader on a bench."""
 
+import asyncio
 import hashlib
+import math
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -126,6 +128,9 @@ def modem_printer(method: str = "ymodem", **device: Any) -> PeripheralProfile:
     return updatable("ticket-80-ymodem", update, {"slot_bytes": 4096, "page_bytes": 512, **device})
 
 
+AskVersion = Callable[[], Awaitable[Version | None]]
+
+
 @dataclass
 class DriverApplication:
     """The application's side of an update by the profile's driver; what it was asked is counted by the line."""
@@ -133,18 +138,19 @@ class DriverApplication:
     profile: PeripheralProfile
     transport: MemoryTransport
     clock: VirtualClock
-    version_of: Callable[[], Awaitable[Version | None]]
+    installed: AskVersion
+    running: AskVersion
 
     async def survey(self) -> Target:
         update = self.profile.update
         assert update is not None
-        return Target("kiosk-1/pad", update.device_type, update.hardware or "B", await self.version_of())
+        return Target("kiosk-1/pad", update.device_type, update.hardware or "B", await self.installed())
 
     async def test(self, firmware: Firmware) -> None:
         driver = load_driver(self.profile, self.transport, self.clock)
         await driver.identify()
         status = await driver.status()
-        if status.device is not DeviceState.ONLINE or await self.version_of() != firmware.version:
+        if status.device is not DeviceState.ONLINE or await self.running() != firmware.version:
             raise SelfTestFailed(f"expected {firmware.version} online, got {status.device}")
 
 
@@ -167,17 +173,17 @@ class Updating:
         await self.transport.open()
         update = self.profile.update
         assert update is not None
-        method, version_of = self._smp(update) if update.method == "smp" else self._modem(update)
-        application = DriverApplication(self.profile, self.transport, self.clock, version_of)
+        method, *versions = self._smp(update) if update.method == "smp" else self._modem(update)
+        application = DriverApplication(self.profile, self.transport, self.clock, *versions)
         parts = Parts(method, application, self.memory, self.memory.tell)
         return await Update(parts).run(Release(image, manifest, approval), trusted(), NOW)
 
-    def _smp(self, update: UpdateProfile) -> "tuple[Method, Callable[[], Awaitable[Version | None]]]":
+    def _smp(self, update: UpdateProfile) -> "tuple[Method, AskVersion, AskVersion]":
         line = SmpLine(self.transport, self.clock, update.framing, update.reply_s)
         method = SmpMethod(self.transport, line, self.clock, erase_s=update.erase_s, boot_s=update.boot_s)
-        return method, method.installed
+        return method, method.installed, method.running
 
-    def _modem(self, update: UpdateProfile) -> "tuple[Method, Callable[[], Awaitable[Version | None]]]":
+    def _modem(self, update: UpdateProfile) -> "tuple[Method, AskVersion, AskVersion]":
         async def running() -> Version | None:
             try:
                 told = await load_driver(self.profile, self.transport, self.clock).identify()
@@ -194,7 +200,7 @@ class Updating:
         method = LoaderMethod(
             self.transport, self.clock, shelf, flavour=update.method, entry=entry_bytes, boot_s=update.boot_s
         )
-        return method, running
+        return method, running, running
 
 
 @dataclass
@@ -203,10 +209,13 @@ class Memory:
 
     saved: list[Record] = field(default_factory=list)
     told: list[tuple[int, int]] = field(default_factory=list)
+    on_save: Callable[[Record], object] = lambda record: None
     on_tell: Callable[[int], object] = lambda sent: None
 
     async def save(self, record: Record) -> None:
         self.saved.append(record)
+        self.on_save(record)
+        await asyncio.sleep(0)  # who cancels the update while it is on the disk is heard here
 
     def tell(self, sent: int, total: int) -> None:
         self.told.append((sent, total))
@@ -219,9 +228,19 @@ class CountingTransport(MemoryTransport):
     def __init__(self, peer: Peer, clock: VirtualClock) -> None:
         super().__init__(peer, clock)
         self.written = 0
+        self.cut_at = math.inf
+        self.cut: Callable[[], object] = lambda: None
 
     async def write(self, data: bytes) -> None:
+        """At byte ``cut_at`` of all that is written, ``cut`` happens: what comes before it arrives."""
+        before = self.written
         self.written += len(data)
+        if before < self.cut_at <= self.written:
+            part = int(self.cut_at) - before
+            self.cut_at = math.inf
+            await super().write(data[:part])
+            self.cut()
+            data = data[part:]
         await super().write(data)
 
 

@@ -225,8 +225,7 @@ def blocking_ends() -> Iterator[tuple[int, Callable[..., bytes | None], Callable
         os.close(theirs)
 
 
-@pytest.mark.parametrize("flavour", ["xmodem", "xmodem-1k"])
-@pytest.mark.parametrize("crc_mode", [1, 0])
+@pytest.mark.parametrize(("flavour", "crc_mode"), [("xmodem", 1), ("xmodem", 0), ("xmodem-1k", 1)])
 def test_the_xmodem_package_receives_what_we_send(flavour: Flavour, crc_mode: int) -> None:
     from xmodem import XMODEM  # type: ignore[import-untyped]
 

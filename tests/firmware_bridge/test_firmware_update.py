@@ -1,6 +1,7 @@
 """An update from the first look to its end, on a simulated device whose power may fail."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -163,6 +164,22 @@ async def cut_and_run_again(bench: Updating, step: int, image: bytes, manifest: 
     return happened
 
 
+async def cut_at_byte(bench: Updating, byte: int, image: bytes, manifest: bytes | None = None) -> None:
+    """The power fails when that many bytes have gone to the device; the second run succeeds."""
+    bench.transport.cut_at, bench.transport.cut = byte, lambda: bench.peer.buttons["cut_power"](off_s=3)
+    await bench.run(image, manifest)
+    await power_settled(bench)
+    assert bench.peer.snapshot()["running"] in ("1.0.0", "2.0.0"), f"byte {byte}: bricked"
+    second = await bench.run(image, manifest)
+    assert second.state is UpdateState.DONE, f"byte {byte}: {second.state}: {second.note}"
+    assert bench.peer.snapshot()["running"] == "2.0.0"
+
+
+async def bytes_of(bench: Updating, image: bytes, manifest: bytes | None = None) -> int:
+    assert (await bench.run(image, manifest)).state is UpdateState.DONE
+    return bench.transport.written
+
+
 async def steps_of(bench: Updating, image: bytes, manifest: bytes | None = None) -> int:
     assert (await bench.run(image, manifest)).state is UpdateState.DONE
     return int(bench.peer.power.steps)
@@ -218,6 +235,67 @@ async def test_the_power_may_fail_at_any_step_of_a_loader_s_update(method: str) 
     assert total > 15
     for step in range(total):
         assert await cut_and_run_again(Updating(modem_printer(method), KEPT), step, PLAIN, PLAIN_MANIFEST)
+
+
+KINDS = {
+    "smp": (smp_pad, None, NEW, None),
+    "ymodem": (modem_printer, KEPT, PLAIN, PLAIN_MANIFEST),
+    "xmodem": (lambda: modem_printer("xmodem"), KEPT, PLAIN, PLAIN_MANIFEST),
+}
+
+
+async def cut_at_bytes(kind: str, stride: int) -> None:
+    profile, kept, image, manifest = KINDS[kind]
+    total = await bytes_of(Updating(profile(), kept), image, manifest)
+    assert total > len(image)
+    for byte in range(1, total + 1, stride):
+        await cut_at_byte(Updating(profile(), kept), byte, image, manifest)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_power_may_fail_at_any_byte_of_the_line(kind: str) -> None:
+    await cut_at_bytes(kind, 211)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_power_may_fail_at_every_byte_of_the_line(kind: str) -> None:
+    await cut_at_bytes(kind, 1)
+
+
+def die_at(state: UpdateState, task: asyncio.Task[Record], record: Record) -> None:
+    if record.state == state:
+        task.cancel()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_agent_may_die_at_any_step_of_the_table(kind: str) -> None:
+    profile, kept, image, manifest = KINDS[kind]
+    whole = Updating(profile(), kept)
+    await whole.run(image, manifest)
+    for died in whole.memory.saved[:-1]:
+        bench = Updating(profile(), kept)
+        task = asyncio.create_task(bench.run(image, manifest))
+        bench.memory.on_save = partial(die_at, died.state, task)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        bench.memory.on_save = lambda record: None
+        assert (await bench.run(image, manifest)).state is UpdateState.DONE, died.state
+        assert bench.peer.snapshot()["running"] == "2.0.0"
+
+
+async def test_a_firmware_left_on_trial_gives_way_to_another() -> None:
+    bench = Updating(smp_pad())
+    task = asyncio.create_task(bench.run(mcuboot_image("3.0.0")))
+    bench.memory.on_save = partial(die_at, UpdateState.TESTING, task)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bench.peer.snapshot()["running"] == "3.0.0"
+    bench.memory.on_save = lambda record: None
+    record = await bench.run(NEW)
+    assert (record.state, record.from_version) == (UpdateState.DONE, "1.0.0")
+    assert bench.peer.snapshot()["slots"] == ["2.0.0", "1.0.0"]
 
 
 def test_every_state_of_the_table_is_reached_and_left() -> None:
