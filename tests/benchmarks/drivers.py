@@ -138,17 +138,16 @@ async def _timed(profile_id: str, talk: Conversation) -> Round:
         try:
             driver: Driver = load_driver(profile, transport)
             await driver.identify()
-            for _ in range(WARM_UP):
-                await driver.status()
-            return await _rounds(driver)
+            await _statuses(driver, WARM_UP)
+            return await _statuses(driver, STATUSES)
         finally:
             await transport.close()
 
 
-async def _rounds(driver: Driver) -> Round:
+async def _statuses(driver: Driver, count: int) -> Round:
     took: list[float] = []
     began, processor = time.perf_counter(), time.process_time()
-    while len(took) < STATUSES and time.perf_counter() - began < LONGEST_S:
+    while len(took) < count and time.perf_counter() - began < LONGEST_S:
         started = time.perf_counter()
         await driver.status()
         took.append(time.perf_counter() - started)
