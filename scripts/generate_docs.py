@@ -1,4 +1,4 @@
-"""Write the documents that follow from the code: AsyncAPI, OpenAPI, the tables of capabilities, peripherals and protocols.
+"""Write the documents that follow from the code: AsyncAPI, OpenAPI, tables of capabilities, peripherals and protocols.
 
 ``python -m scripts.generate_docs`` writes ``docs/``; with ``--check`` it writes nothing and fails when a file is stale.
 """
