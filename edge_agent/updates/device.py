@@ -97,7 +97,7 @@ async def method_of(place: Place, keys: Keys) -> tuple[Method, SlotApplication]:
     """The profile's way of sending, and the application that tells its versions the same way."""
     update = place.update
     if update.method == "smp":
-        from firmware_bridge.update.smp import SmpMethod  # here: 21 MiB that a loader device does not need
+        from firmware_bridge.update.smp import SmpMethod  # here: 6 MiB that a loader device does not need
         from firmware_bridge.update.smp_line import SmpLine
 
         line = SmpLine(place.line, place.clock, update.framing, update.reply_s)

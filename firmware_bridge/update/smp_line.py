@@ -1,7 +1,7 @@
 """smpclient over our own line: its requests and its upload, our transport, framing and deadlines.
 
-No second opener of the port, no polling. Importing this module costs about 21 MiB (smp, smpclient, pydantic models):
-only an update does.
+No second opener of the port, no polling. Importing it costs an agent 6 MiB, a small program 21 (smp, smpclient,
+pydantic models): only an update does.
 """
 
 import logging
