@@ -92,7 +92,11 @@ async def _take_a_break(room: Room, counter: Counter, rng: random.Random) -> Non
 
 
 def _shown(room: Room, counter: Counter) -> str:
-    return str(room.see(counter.machine, "display")["ticket"])
+    shown = str(room.see(counter.machine, "display")["ticket"])
+    if not shown.isdigit():
+        return shown
+    # A board of digits shows no letter: the clerk looks who stands up.
+    return next((number for number in room.waiting if number[1:] == shown), shown)
 
 
 def _service_s(room: Room, number: str, rng: random.Random) -> float:

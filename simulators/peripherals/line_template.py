@@ -101,9 +101,20 @@ class Board:
         return own
 
     def snapshot(self) -> dict[str, Any]:
-        mode = self._shown.get("mode")
-        named = {"mode": self._modes.get(mode, "")} if isinstance(mode, int) else {}
-        return {**self._shown, **named, "events_held": len(self._events), "fault": self._fault}
+        seen = {**self._shown, "ticket": self._ticket()}
+        if self._capability == "evaluator":
+            mode = self._shown.get("mode", 0)
+            seen["mode"] = self._modes.get(mode, "") if isinstance(mode, int) else ""
+        return {**seen, "events_held": len(self._events), "fault": self._fault}
+
+    def _ticket(self) -> str:
+        """The ticket as somebody in front of the board reads it; a board of digits shows no letter."""
+        words = f"{self._shown.get('ticket') or self._shown.get('line') or ''}".split()
+        if words:
+            return words[0]
+        number, prefix = self._shown.get("number", 0), self._shown.get("prefix", 0)
+        letter = chr(prefix) if isinstance(prefix, int) and prefix else ""
+        return f"{letter}{number:03d}" if number else ""
 
     def advance(self, now: float) -> Output:
         said: Output = []

@@ -308,3 +308,13 @@ async def test_a_pad_that_counts_from_one_again_after_a_restart_is_listened_to()
     await bench.clock.sleep(60)
     bench.press("touch_grade", 4)
     assert await taken(bench) == [Rated(grade=4)]
+
+
+@pytest.mark.parametrize(("profile", "ticket"), [("led-board-3a", "012"), ("alpha-sign", "A012")])
+async def test_somebody_in_front_of_the_board_reads_the_number(profile: str, ticket: str) -> None:
+    bench, line = await open_tampered(profile)
+    assert line.snapshot()["ticket"] == ""
+    await bench.run("show", ticket="A012", counter=3, text="please")
+    assert line.snapshot()["ticket"] == ticket
+    await bench.run("show")
+    assert line.snapshot()["ticket"] == ""

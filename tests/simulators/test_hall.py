@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from device_profiles.catalog import Catalog
 from simulators.attendant import tend
 from simulators.errors import SimulatorError
 from simulators.hall import HallOptions, SimulatedHall
@@ -44,13 +45,23 @@ class Running:
         return counts
 
 
+def modbus_counters() -> Catalog:
+    """The stand-in for the agents speaks the Modbus binding only, so every counter has those devices."""
+    plain = CATALOG.machine("counter-set")
+    machines = {
+        name: plain.model_copy(update={"id": name}) if machine.kind == plain.kind else machine
+        for name, machine in CATALOG.machines.items()
+    }
+    return Catalog(CATALOG.peripherals, machines, CATALOG.halls)
+
+
 @asynccontextmanager
 async def running(tmp_path: Path, *, paused: bool = False, down: bool = False) -> AsyncIterator[Running]:
     screen_port, control_port = free_port(), free_port()
     screens = tmp_path / "screens.json"
     screens.write_text(json.dumps(dict.fromkeys(TICKET_MACHINES, screen_port)))
     options = HallOptions("demo-hall", tmp_path / "dev", control_port, 1, 400.0, screens, paused)
-    hall = SimulatedHall(CATALOG, options)
+    hall = SimulatedHall(modbus_counters(), options)
     agents = Hall(hall.machines, {service.id: service.prefix for service in hall.profile.services})
     agents.down = down
     stop, ready = asyncio.Event(), asyncio.Event()
