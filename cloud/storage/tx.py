@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 
+from cloud.core.actors import SYSTEM, Actor
 from cloud.core.bus import Bus
 from cloud.core.errors import ReactionLoop
 from cloud.core.facts import Fact
@@ -28,11 +29,13 @@ class Tx:
     """One unit of work. ``conn`` is the connection; ``facts`` what was published so far, in order.
 
     ``careful`` is True when an earlier try of this batch failed: the work then runs inside a savepoint, and
-    a unit that carries several independent things should put each of them into ``savepoint()``.
+    a unit that carries several independent things should put each of them into ``savepoint()``. ``actor`` is on whose
+    behalf it works.
     """
 
-    def __init__(self, conn: sa.Connection, bus: Bus["Tx"], careful: bool = False) -> None:
+    def __init__(self, conn: sa.Connection, bus: Bus["Tx"], careful: bool = False, actor: Actor = SYSTEM) -> None:
         self.conn = conn
+        self.actor = actor
         self.careful = careful
         self.facts: list[Fact] = []
         self._bus = bus

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 
+from cloud.core.actors import CURRENT
 from cloud.core.bus import Bus
 from cloud.core.errors import Unavailable
 from cloud.core.metrics import Metrics
@@ -44,7 +45,7 @@ class Database:
         but through ``tx``. Cancelling the caller does not undo the work.
         """
         future: asyncio.Future[T] = self._running_loop().create_future()
-        self._writer.submit(Job(work, partial(_hand_over, future)))
+        self._writer.submit(Job(work, partial(_hand_over, future), CURRENT.get()))
         return await future
 
     async def read(self, query: Callable[[sa.Connection], T]) -> T:

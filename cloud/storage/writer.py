@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from cloud.core.actors import SYSTEM, Actor
 from cloud.core.bus import Bus
 from cloud.core.facts import Fact
 from cloud.core.metrics import Metrics
@@ -33,10 +34,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One unit of work and whom to tell what became of it."""
+    """One unit of work, whom to tell what became of it, and on whose behalf it is done."""
 
     work: Callable[[Tx], Any]
     answer: Callable[[Outcome], None]
+    actor: Actor = SYSTEM
 
 
 @dataclass(slots=True)
@@ -124,7 +126,7 @@ class Writer:
         done = Done()
         with self._engine.begin() as connection:
             for job in jobs:
-                tx = Tx(connection, self._bus, careful)
+                tx = Tx(connection, self._bus, careful, job.actor)
                 done.outcomes.append((job, _run_job(job, tx)))
                 done.facts.extend(tx.facts)
         self._metrics.observe(COMMIT_SECONDS, time.perf_counter() - began)

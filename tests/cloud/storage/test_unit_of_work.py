@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from cloud.core.actors import CURRENT, SYSTEM, Actor
 from cloud.core.bus import Bus
 from cloud.core.clock import SystemClock
 from cloud.core.errors import Conflict, Invalid, ReactionLoop
@@ -250,3 +251,17 @@ async def test_kept_rows_forget_what_a_savepoint_undid(url: str) -> None:
     async with Database(url) as db:
         await db.write(work)
         assert await db.read(value_of("n")) == 2
+
+
+async def test_a_unit_knows_on_whose_behalf_it_is_done(url: str) -> None:
+    async with Database(url) as db:
+
+        async def as_actor(actor: Actor) -> Actor:
+            CURRENT.set(actor)
+            return await db.write(lambda tx: tx.actor)
+
+        people = [Actor("person", f"p{number}") for number in range(5)]
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(as_actor(person)) for person in people]
+        assert [task.result() for task in asked] == people
+        assert await db.write(lambda tx: tx.actor) == SYSTEM
