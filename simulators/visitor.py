@@ -73,6 +73,7 @@ class Visitor:
             "id_reader": self._id_reader,
             "fingerprint": self._fingerprint,
             "scanner": self._scanner,
+            "printer": self._printer,
         }
         for slot in self.room.machines[self.machine].ports:
             if slot in reactions:
@@ -96,6 +97,10 @@ class Visitor:
             self._press("fingerprint", "present_finger", person=self.person)
         elif sensor["finger"] and not wanted:
             self._press("fingerprint", "lift_finger")
+
+    def _printer(self, printer: dict[str, Any]) -> None:
+        if printer.get("presenter"):
+            self._press("printer", "take_ticket")
 
     def _scanner(self, scanner: dict[str, Any]) -> None:
         if scanner["triggered"] and self.codes and not scanner["code_in_front"]:
