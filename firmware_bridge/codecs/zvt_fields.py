@@ -35,6 +35,11 @@ class Fields:
     terminal: str = ""
     made_at: str = ""
 
+    @property
+    def name(self) -> str:
+        """What tells one payment of a terminal from another; receipt numbers begin anew after 9999."""
+        return f"{self.receipt}/{self.trace}/{self.made_at}"
+
 
 def bcd(number: int, size: int) -> bytes:
     """``number`` in ``size`` bytes, two decimal digits each. Raises ValueError when it does not fit."""

@@ -52,8 +52,12 @@ class Talk:
         self._attempts = attempts
         self._broken_off = False
 
-    async def run(self, control: Control, data: bytes, *, effect: Effect, wait_s: float | None = None) -> Ending:
+    async def run(
+        self, control: Control, data: bytes, *, effect: Effect, wait_s: float | None = None, known: str | None = None
+    ) -> Ending:
         """The end of the command. After ``wait_s`` the terminal is asked to abort it; its end is awaited all the same.
+
+        With ``known``, the name of the payment before, only a completion behind the report of another one is the end.
 
         Raises LinkTimeout (READ, IDEMPOTENT, or every try refused as damaged: nothing was begun), OutcomeUnknown
         (ONCE), TransportLost.
@@ -67,7 +71,7 @@ class Talk:
                 if answer.refusal is not None:
                     ending = Ending(completed=False, code=answer.refusal)
                 else:
-                    ending = await self._end(line, wait_s)
+                    ending = await self._end(line, wait_s, known)
             except (LinkTimeout, TransportLost) as error:
                 if effect is Effect.ONCE and not isinstance(error, _NotBegun):
                     raise OutcomeUnknown(f"{control.name}: {error}; ask the terminal for its last payment") from error
@@ -111,7 +115,7 @@ class Talk:
             await line.send(_DONE)
         raise LinkTimeout(f"expected an answer to the command within {self._timers.t3:g} s, none came")
 
-    async def _end(self, line: Exchange[Reply], wait_s: float | None) -> Ending:
+    async def _end(self, line: Exchange[Reply], wait_s: float | None, known: str | None) -> Ending:
         told: Fields | None = None
         now = self._clock.monotonic()
         silent_until, abort_at, aborts = now + self._timers.t4, inf if wait_s is None else now + wait_s, 0
@@ -127,8 +131,10 @@ class Talk:
                 continue
             silent_until = now + self._timers.t4
             if apdu.control == Control.STATUS_INFORMATION:
-                told = parse_fields(apdu.data)
-            if apdu.control in (Control.COMPLETION, Control.ABORT):
+                report = parse_fields(apdu.data)
+                told = told if report.name == known else report
+            stale = apdu.control == Control.COMPLETION and known is not None and told is None
+            if apdu.control in (Control.COMPLETION, Control.ABORT) and not stale:
                 with suppress(TransportLost, LinkTimeout):  # the end is known; a lost line shows at the next command
                     await line.send(_DONE)
                 completed = apdu.control == Control.COMPLETION

@@ -10,7 +10,7 @@ from device_profiles.capabilities.payment import PayArgs, PaymentOutput, Payment
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.zvt import Control, Reply, ZvtCodec
-from firmware_bridge.codecs.zvt_fields import amount_fields, bcd, parse_fields, parse_state, receipt_field
+from firmware_bridge.codecs.zvt_fields import Fields, amount_fields, bcd, parse_fields, parse_state, receipt_field
 from firmware_bridge.drivers import arguments, options_of, unsupported
 from firmware_bridge.drivers._zvt_talk import Ending, Talk, Timers
 from firmware_bridge.drivers._zvt_words import ABORTED, FAULTS, NOT_POSSIBLE, NOT_REGISTERED, reason_of, status_of
@@ -110,7 +110,7 @@ class Driver:
     async def _pay(self, wanted: PayArgs) -> PaymentOutput:
         await self._look_before()
         data = amount_fields(wanted.amount_minor, wanted.currency)
-        ending = await self._once(Control.AUTHORISATION, data, wanted.wait_s)
+        ending = await self._once(Control.AUTHORISATION, data, wanted.wait_s, self._seen)
         output = self._result(ending)
         if output.outcome == "approved" and ending.told is not None:
             if ending.told.amount not in (None, wanted.amount_minor):
@@ -125,11 +125,11 @@ class Driver:
             raise UnsupportedCommand(f"receipt: expected a number up to {_LARGEST_RECEIPT}, as ``pay`` told it")
         await self._look_before()
         data = self._password + receipt_field(int(wanted.receipt))
-        return self._told(self._result(await self._once(Control.REVERSAL, data, None)))
+        return self._told(self._result(await self._once(Control.REVERSAL, data, None, self._seen)))
 
     async def _end_of_day(self) -> PaymentOutput:
         """Hand the day's payments in; ``amount_minor`` is their sum when the terminal tells it."""
-        ending = await self._once(Control.END_OF_DAY, self._password, None)
+        ending = await self._once(Control.END_OF_DAY, self._password)
         told = ending.told
         if not ending.completed or (told is not None and told.result):
             code = ending.code or (told.result if told is not None and told.result else 0)
@@ -154,9 +154,11 @@ class Driver:
             self._seen = "" if last.outcome == "none" else _name(last)
             self._uncertain = False
 
-    async def _once(self, control: Control, data: bytes, wait_s: float | None) -> Ending:
+    async def _once(
+        self, control: Control, data: bytes, wait_s: float | None = None, known: str | None = None
+    ) -> Ending:
         try:
-            ending = await self._run(control, data, Effect.ONCE, wait_s)
+            ending = await self._run(control, data, Effect.ONCE, wait_s, known)
         except OutcomeUnknown:
             self._uncertain = True
             raise
@@ -169,12 +171,14 @@ class Driver:
             raise _fault(ending.code, control.name.lower())
         return ending
 
-    async def _run(self, control: Control, data: bytes, effect: Effect, wait_s: float | None = None) -> Ending:
-        ending = await self._talk.run(control, data, effect=effect, wait_s=wait_s)
+    async def _run(
+        self, control: Control, data: bytes, effect: Effect, wait_s: float | None = None, known: str | None = None
+    ) -> Ending:
+        ending = await self._talk.run(control, data, effect=effect, wait_s=wait_s, known=known)
         if ending.completed or ending.code != NOT_REGISTERED:
             return ending
         await self._register()  # it was switched off and has forgotten us; nothing was begun, so it may be sent again
-        return await self._talk.run(control, data, effect=effect, wait_s=wait_s)
+        return await self._talk.run(control, data, effect=effect, wait_s=wait_s, known=known)
 
     def _result(self, ending: Ending) -> PaymentOutput:
         """What became of a payment or reversal. Raises OutcomeUnknown when it ended well and told no result."""
@@ -209,8 +213,7 @@ def _output(ending: Ending) -> PaymentOutput:
 
 
 def _name(output: PaymentOutput) -> str:
-    """What tells one payment of a terminal from another; receipt numbers begin anew after 9999."""
-    return f"{output.receipt}/{output.trace}/{output.made_at}"
+    return Fields(receipt=output.receipt, trace=output.trace, made_at=output.made_at).name
 
 
 def _fault(code: int, what: str) -> DeviceFault:

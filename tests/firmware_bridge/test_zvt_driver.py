@@ -404,12 +404,33 @@ async def test_another_device_on_the_line_is_told_apart() -> None:
         await bench.driver.identify()
 
 
-async def test_a_completion_without_a_result_is_unknown() -> None:
+async def test_a_completion_without_a_report_is_unknown() -> None:
     bench, line = await open_tampered(TERMINAL)
     Loss(bench, line, INFORMATION)
     card(bench)
-    with pytest.raises(OutcomeUnknown, match="result"):
+    with pytest.raises(OutcomeUnknown, match="end of the command"):
         await pay(bench)
+
+
+async def test_a_late_copy_of_the_payment_before_is_not_taken_for_this_one() -> None:
+    bench, line = await open_tampered(TERMINAL)
+    reports: list[bytes] = []
+
+    def keep(output: Output) -> Output:
+        reports.extend(data for _, data in output if data.startswith(INFORMATION))
+        return output
+
+    advance = line.peer.advance
+    line.peer.advance = lambda now: keep(advance(now))  # type: ignore[method-assign]
+    line.change = lambda data, answers: keep(answers)
+    card(bench)
+    await pay(bench)
+    report = reports[0]
+    stale = [(bench.clock.monotonic() + 1.5, report), (bench.clock.monotonic() + 1.6, framed(b"\x06\x0f\x00"))]
+    bench.clock.at(bench.clock.monotonic() + 1, lambda: bench.transport._queue(stale))
+    assert (await pay(bench)).outcome == "aborted"  # nobody came
+    assert (await last(bench)).unseen is False
+    assert line.snapshot()["booked_total"] == 1
 
 
 async def test_another_sum_than_asked_for_is_unknown() -> None:
