@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+from device_profiles.errors import ConfigurationError
 from device_profiles.schema.peripheral import PeripheralProfile
 from edge_agent.errors import AgentError, MachineBusy
 from edge_agent.updates.line import FollowedLine
@@ -68,12 +69,15 @@ class MachineUpdates:
         for slot, lender in self._slots.items():
             if lender.profile.update is None:
                 continue
-            release = await SlotUpdate(slot, lender.profile, self._parts).unfinished()
-            if release is None:
-                continue
-            await lender.settled()
-            _log.warning("slot %s: an update of its firmware was cut short; going on with it", slot)
             try:
-                await self.update(slot, release)
-            except (AgentError, BridgeError) as error:
+                await self._go_on(slot, lender)
+            except (AgentError, BridgeError, ConfigurationError) as error:
                 _log.error("slot %s: its update waits for the next start: %s", slot, error)
+
+    async def _go_on(self, slot: str, lender: Lender) -> None:
+        release = await SlotUpdate(slot, lender.profile, self._parts).unfinished()
+        if release is None:
+            return
+        await lender.settled()
+        _log.warning("slot %s: an update of its firmware was cut short; going on with it", slot)
+        await self.update(slot, release)

@@ -8,15 +8,18 @@ import asyncio
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from edge_agent.errors import StorageError
 from firmware_bridge.update.ports import Record
 from firmware_bridge.update.procedure import Release
 from firmware_bridge.update.states import ENDS, UpdateState
 
+Words = ParamSpec("Words")
+Result = TypeVar("Result")
 PARTS = ("image", "manifest", "approval")
 
 
@@ -41,11 +44,11 @@ class Shelf:
 
     async def unfinished(self) -> Release | None:
         """The release whose update was cut short after it had been admitted; None when there is none."""
-        return await asyncio.to_thread(self._unfinished)
+        return await self._run(self._unfinished)
 
     async def known(self) -> Known:
         """What was known last; empty at first, and when the file cannot be read."""
-        held = await asyncio.to_thread(self._read, "known.json")
+        held = await self._run(self._read, "known.json")
         try:
             return Known(str(held["version"]), str(held["hardware"]), int(held["counter"]))
         except (KeyError, ValueError, TypeError):
@@ -69,15 +72,15 @@ class Shelf:
 
     async def kept(self) -> Release | None:
         """The release that was confirmed last; None when there is none."""
-        return await asyncio.to_thread(self._take, "kept")
+        return await self._run(self._take, "kept")
 
     # --- on the disk, in a thread -----------------------------------------------------------------------------
 
-    async def _run(self, work: Any, *args: Any) -> None:
+    async def _run(self, work: Callable[Words, Result], *args: Words.args, **kwargs: Words.kwargs) -> Result:
         try:
-            await asyncio.to_thread(work, *args)
+            return await asyncio.to_thread(work, *args, **kwargs)
         except OSError as error:
-            raise StorageError(f"{self._folder}: expected room for firmware on the disk: {error.strerror}") from error
+            raise StorageError(f"{self._folder}: expected a disk that keeps firmware: {error.strerror}") from error
 
     async def _write(self, name: str, values: dict[str, Any]) -> None:
         await self._run(self._replace, name, json.dumps(values).encode())

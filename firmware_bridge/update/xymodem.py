@@ -18,7 +18,7 @@ from firmware_bridge.update.errors import TransferFailed
 
 SOH, STX, EOT, ACK, NAK, CAN, CRC_MODE = 0x01, 0x02, 0x04, 0x06, 0x15, 0x18, 0x43
 FILL = 0x1A
-BLOCK_TRIES, END_TRIES = 10, 2
+BLOCK_TRIES, END_TRIES, ASK_TRIES = 10, 2, 3
 CANCEL = bytes([CAN] * 8 + [0x08] * 8)  # the backspaces wipe it from a terminal's screen
 
 _ASKED_OFTEN = re.compile(b"C+")
@@ -57,6 +57,7 @@ class Sender:
         self._with_crc = True
         self._cancels = 0
         self._closed_asked = False
+        self._unasked = 0
         self.sent = 0
 
     @property
@@ -77,7 +78,14 @@ class Sender:
         if ended or self._phase is _Phase.CLOSING:
             self._phase = _Phase.DONE
             return b""
-        return self._again() if self._out.data else b""
+        if self._out.data:
+            return self._again()
+        self._unasked += 1
+        if self._unasked >= ASK_TRIES:
+            raise TransferFailed(
+                "expected the device to ask for the image (43 or 15), it does not; is it in its loader?"
+            )
+        return b""
 
     def _one(self, byte: int) -> bytes:
         self._cancels = self._cancels + 1 if byte == CAN else 0

@@ -168,6 +168,17 @@ async def test_a_killed_agent_goes_on_with_its_update(tmp_path: Path, state: str
         assert found.told()[-1] == "firmware_updated"
 
 
+async def test_a_key_that_was_taken_away_does_not_stop_the_agent(tmp_path: Path) -> None:
+    async with machine(tmp_path, fast(smp_pad())) as found:
+        await found.shelf.stage(NEW)
+        await found.shelf.save(Record(UpdateState.TESTING, "", "", ""))
+        (tmp_path / "release.pub").unlink()
+        await found.updates.recover()
+        await eventually(lambda: found.slot.ready)
+        assert found.told() == []
+        assert await found.shelf.unfinished() == NEW
+
+
 @pytest.mark.slow
 async def test_a_printer_with_a_loader_keeps_what_it_goes_back_to(tmp_path: Path) -> None:
     old, new = loader_image("1.0.0", b"factory"), loader_image("2.0.0", b"program " * 200)

@@ -25,7 +25,7 @@ from smpclient.transport.serial import SMPSerialTransport
 from device_profiles.schema.peripheral import Line
 from firmware_bridge.clock import SystemClock
 from firmware_bridge.transports.serial import SerialTransport
-from firmware_bridge.update.errors import FirmwareRefused
+from firmware_bridge.update.errors import FirmwareRefused, TransferFailed
 from firmware_bridge.update.firmware import Firmware
 from firmware_bridge.update.keys import load_keys, load_private, make_key
 from firmware_bridge.update.manifest import read_firmware
@@ -247,6 +247,19 @@ def test_the_ymodem_package_receives_what_we_send(tmp_path: Path) -> None:
         send_on(ours, Sender(PROGRAM, "ymodem", "got.bin"))
         thread.join(timeout=20)
     assert (tmp_path / "got.bin").read_bytes() == PROGRAM
+
+
+def test_a_device_that_never_asks_or_always_refuses_ends_the_transfer() -> None:
+    silent = Sender(PROGRAM, "ymodem")
+    with pytest.raises(TransferFailed, match="loader"):
+        for _ in range(10):
+            assert silent.silence() == b""
+    refusing = Sender(PROGRAM, "xmodem")
+    with pytest.raises(TransferFailed, match="did not take byte 0"):
+        for _ in range(20):
+            refusing.receive(b"\x15")
+    with pytest.raises(TransferFailed, match="cancelled"):
+        Sender(PROGRAM, "xmodem").receive(b"C\x18\x18")
 
 
 def test_the_published_block_of_xmodem() -> None:
