@@ -250,14 +250,12 @@ def test_the_ymodem_package_receives_what_we_send(tmp_path: Path) -> None:
 
 
 def test_a_device_that_never_asks_or_always_refuses_ends_the_transfer() -> None:
-    silent = Sender(PROGRAM, "ymodem")
+    silent, refusing = Sender(PROGRAM, "ymodem"), Sender(PROGRAM, "xmodem")
+    assert silent.silence() + silent.silence() == b""
     with pytest.raises(TransferFailed, match="loader"):
-        for _ in range(10):
-            assert silent.silence() == b""
-    refusing = Sender(PROGRAM, "xmodem")
+        silent.silence()
     with pytest.raises(TransferFailed, match="did not take byte 0"):
-        for _ in range(20):
-            refusing.receive(b"\x15")
+        refusing.receive(b"\x15" * 20)
     with pytest.raises(TransferFailed, match="cancelled"):
         Sender(PROGRAM, "xmodem").receive(b"C\x18\x18")
 
