@@ -18,6 +18,8 @@ from simulators.errors import SimulatorError
 from simulators.hall import HallOptions, SimulatedHall
 from simulators.machine import SimulatedMachine
 from simulators.people import People
+from simulators.peripherals.peer import Peer
+from simulators.replay import load_replay, peripheral_of
 from simulators.script import plan, play
 from simulators.serving import serve
 
@@ -62,7 +64,8 @@ async def _run_peripheral(options: argparse.Namespace, catalog: Catalog, stop: a
     )
     people = People(options.seed)
     links = {"device": Path(options.link)}
-    machine = SimulatedMachine("bench", bench, catalog, Path(), people, options.speed, links)
+    played = {"device": _recording(options)} if options.replay else {}
+    machine = SimulatedMachine("bench", bench, catalog, Path(), people, options.speed, links, played)
     port = machine.port("device")
     acts = plan(options.fault, catalog.peripheral(options.id), port.peer.buttons, options.seed)
     async with asyncio.TaskGroup() as group:
@@ -70,6 +73,12 @@ async def _run_peripheral(options: argparse.Namespace, catalog: Catalog, stop: a
         script = group.create_task(play(port, acts, lambda text: print(text, file=sys.stderr, flush=True)))
         await stop.wait()
         script.cancel()
+
+
+def _recording(options: argparse.Namespace) -> Peer:
+    if (recorded := peripheral_of(options.replay)) != options.id:
+        raise SimulatorError(f"{options.replay}: expected a recording of {options.id}, it is one of {recorded}")
+    return load_replay(options.replay)
 
 
 async def _run_machine(options: argparse.Namespace, catalog: Catalog, stop: asyncio.Event) -> None:
@@ -133,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[:KEY=VALUE]@WHEN[+LASTING]",
         help="what happens to it and when: paper_out@30s, delay:delay_s=2@10s+5s, unplug@10s..60s+3s (repeatable)",
     )
+    peripheral.add_argument("--replay", type=Path, metavar="FILE", help="play back what hallfleet edge record wrote")
     machine = _devices(kinds.add_parser("machine", help="the peripherals of one machine"), _run_machine)
     machine.add_argument("profile", help="id of a machine profile")
     machine.add_argument("--dir", required=True, help="peripherals appear as DIR/NAME/SLOT")

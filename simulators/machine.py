@@ -19,6 +19,7 @@ from simulators.pty_port import PtyPort
 
 class SimulatedMachine:
     """The peripherals of ``machine_id`` under ``{folder}/{machine_id}/{slot or bus}``, or where ``links`` says.
+    ``instead`` holds devices that take the place of the profile's own, such as a recording.
 
     The same people and machine id give the same devices. ``speed`` divides how long mechanisms take.
     """
@@ -32,6 +33,7 @@ class SimulatedMachine:
         people: People,
         speed: float = 1.0,
         links: Mapping[str, Path] | None = None,
+        instead: Mapping[str, Peer] | None = None,
     ) -> None:
         self.id, self.profile = machine_id, profile
         shared: dict[str, Any] = {"people": people}
@@ -40,7 +42,8 @@ class SimulatedMachine:
         for slot, mounted in profile.slots.items():
             peripheral = catalog.peripheral(mounted.peripheral)
             seed = random.Random(f"{people.seed}/{machine_id}/{slot}").randrange(2**31)
-            peer = in_reports(build_peer(peripheral, seed, shared, speed), peripheral)
+            device = (instead or {}).get(slot) or build_peer(peripheral, seed, shared, speed)
+            peer = in_reports(device, peripheral)
             if mounted.bus:
                 on_bus.setdefault(mounted.bus, {})[slot] = FaultyPeer(peer, seed)
                 continue

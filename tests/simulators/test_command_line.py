@@ -1,6 +1,7 @@
 """``hallfleet simulate`` as processes: what appears, what they answer, and what is left when they end."""
 
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -66,6 +67,25 @@ async def test_a_fault_that_the_device_does_not_have_is_refused(tmp_path: Path) 
     assert code == 1
     assert "paper_out" in errors
     assert "Traceback" not in errors
+
+
+async def test_a_recording_is_played_back_behind_a_port(tmp_path: Path) -> None:
+    link, file = tmp_path / "reader", tmp_path / "recording.jsonl"
+    lines = [
+        {"recording": 1, "peripheral": "sdt-sam-v"},
+        {"t": 0.0, "from": "host", "hex": FIND.hex()},
+        {"t": 0.02, "from": "device", "hex": NO_CARD.hex()},
+    ]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    async with simulate("peripheral", "sdt-sam-v", "--link", str(link), "--replay", str(file)):
+        await eventually(link.exists, 15)
+        with host(link) as agent:
+            agent.write(FIND)
+            assert await agent.receive(len(NO_CARD)) == NO_CARD
+    async with simulate("peripheral", "grow-gm65", "--link", str(link), "--replay", str(file)) as process:
+        code, errors = await _ended(process)
+    assert code == 1
+    assert "sdt-sam-v" in errors
 
 
 async def test_machine_has_a_control_api(tmp_path: Path) -> None:
