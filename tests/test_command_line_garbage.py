@@ -269,7 +269,7 @@ def test_an_unknown_driver_is_named_before_the_agent_begins(capsys: pytest.Captu
     written(machine, "site/machines/my-machine.toml")
     edge = written(toml({"data_dir": "data", **EDGE, "profile": "my-machine", "profiles_dir": "site"}), "edge.toml")
     for verb in ("check", "run"):
-        refused(capsys, "edge", verb, "--config", edge, said="mine.toml: driver: expected one of crt_f2, ")
+        refused(capsys, "edge", verb, "--config", edge, said="mine.toml: driver: expected one of ")
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_a_wrong_argument_is_named_after_the_usage(capsys: pytest.CaptureFixture
         ("simulate hall --dir d --screens text.txt", "text.txt: expected a JSON object of machine: port"),
         ("simulate hall --dir d --screens list.json", "expected a JSON object of machine: port, got [1]"),
         ("simulate hall --dir d --screens port.json", "expected a JSON object of machine: port, got"),
-        ("simulate hall --dir d --screens machine.json", "no machine 'kiosk-7' here; did you mean 'kiosk-1'?"),
+        ("simulate hall --dir d --screens machine.json", "no machine 'kiosk-7' here; did you mean 'kiosk-"),
         ("simulate --profiles-dir nowhere hall --dir d", "nowhere: expected a folder with peripherals"),
         ("simulate departments --port 9 --data text.txt", "text.txt: expected a file for the departments' data"),
         ("simulate departments --port 9 --data folder", "folder: expected a file for the departments' data"),

@@ -49,6 +49,9 @@ _FIRST, _SECOND = 1, 2  # the module's two feature buffers
 _LONGEST_TEMPLATE = 16 * 1024  # modules send 512 to 1536 bytes
 
 
+_FACTORY_ADDRESS = 0xFFFFFFFF
+
+
 class Options(BaseModel):
     """Quirks of a module."""
 
@@ -80,7 +83,9 @@ class Driver:
         except ValueError as error:
             raise PeerBrokeProtocol(str(error)) from error
         self._pages = parameters.pages
-        return Identity(model=f"EF01 system {parameters.system_id:04X}", serial_number=f"{parameters.address:08X}")
+        # The factory's address is the same for every module: only one that was set tells modules apart.
+        own = "" if parameters.address == _FACTORY_ADDRESS else f"{parameters.address:08X}"
+        return Identity(model=f"EF01 system {parameters.system_id:04X}", serial_number=own)
 
     async def status(self) -> FingerprintStatus:
         try:
