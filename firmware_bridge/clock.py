@@ -66,7 +66,7 @@ class _Deadline:
         self._expired = False
 
     async def __aenter__(self) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._alarm.loop)
         if task is None:
             raise RuntimeError("expected a deadline to be set inside a task")
         self._task, self._cancelling = task, task.cancelling()

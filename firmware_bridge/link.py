@@ -127,8 +127,8 @@ class Exchange(Generic[Reply]):
     ) -> Reply:
         """As ``request``; each try takes ``turn``, so that a device which stays silent does not hold up the others."""
         within_s = self._reply_s if deadline_s is None else deadline_s
-        tries = 1 if effect is Effect.ONCE else self._attempts
         self.counters.requests += 1
+        tries = 1 if effect is Effect.ONCE else self._attempts
         for attempt in range(tries):
             if attempt:
                 self.counters.retries += 1
@@ -163,7 +163,9 @@ class Exchange(Generic[Reply]):
         return reply
 
     async def _try(self, data: bytes, effect: Effect, accept: Callable[[Reply], bool], within_s: float) -> Reply | None:
-        await self._clear_input()
+        if self._owed_until:
+            await self._swallow_late_answer()
+        self._clear_input()
         started = self._clock.monotonic()
         try:
             await self._transport.write(data)
@@ -176,12 +178,17 @@ class Exchange(Generic[Reply]):
 
     async def _accepted(self, accept: Callable[[Reply], bool], within_s: float) -> Reply | None:
         """The next reply that ``accept`` takes, or None after ``within_s``; the others count as stale."""
+        codec, transport = self._codec, self._transport
         try:
             # One deadline for all of it: a flood of replies that nobody wants must not keep the request alive.
             async with self._clock.timeout(within_s):
-                while not accept(reply := await self._decoded()):
-                    self._refuse(reply)
-                return reply
+                while True:
+                    if (reply := codec.next_reply()) is None:
+                        codec.feed(await transport.read())
+                    elif accept(reply):
+                        return reply
+                    else:
+                        self._refuse(reply)
         except TimeoutError:
             self.counters.timeouts += 1
             self._owe(LATE_REPLY_S)
@@ -196,21 +203,25 @@ class Exchange(Generic[Reply]):
         if (reply := self._codec.next_reply()) is not None:
             return reply
         try:
+            if within_s <= 0:
+                return self._here_already()
             async with self._clock.timeout(within_s):
-                return await self._decoded()
+                while (reply := self._codec.next_reply()) is None:
+                    self._codec.feed(await self._transport.read())
+                return reply
         except TimeoutError:
             return None
         finally:
             self._count_discarded()
 
-    async def _decoded(self) -> Reply:
-        while (reply := self._codec.next_reply()) is None:
-            self._codec.feed(await self._transport.read())
-        return reply
+    def _here_already(self) -> Reply | None:
+        while data := _read_at_once(self._transport):
+            self._codec.feed(data)
+            if (reply := self._codec.next_reply()) is not None:
+                return reply
+        return None
 
-    async def _clear_input(self) -> None:
-        if self._owed_until:
-            await self._swallow_late_answer()
+    def _clear_input(self) -> None:
         while (left := self._codec.next_reply()) is not None:
             self._refuse(left)
         self.counters.discarded_bytes += self._transport.discard_input()
@@ -292,6 +303,18 @@ class Link(Generic[Reply]):
     async def close(self) -> None:
         """Give the line back."""
         await self._transport.close()
+
+
+def _read_at_once(transport: Transport) -> bytes:
+    """What a read gives without a wait, or nothing; a deadline of no time would cost a timer and a cancellation."""
+    reading = transport.read()
+    try:
+        reading.send(None)
+    except StopIteration as read:
+        data: bytes = read.value
+        return data
+    reading.close()  # it would wait
+    return b""
 
 
 def _lost(effect: Effect, error: TransportLost | LinkTimeout) -> TransportLost | LinkTimeout | OutcomeUnknown:

@@ -96,7 +96,7 @@ class CameraCodec:
             found = self._find_picture(pending)
         else:
             found = skip(1)
-        if found.kind != "skip":
+        if found >= 0:
             return found
         candidate = _CANDIDATE.search(pending, 1)
         return skip(candidate.start() if candidate else len(pending))

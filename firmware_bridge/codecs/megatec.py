@@ -110,7 +110,7 @@ class MegatecCodec:
 
 def _find(pending: bytes) -> Found:
     found = _find_here(pending)
-    if found.kind != "skip":
+    if found >= 0:
         return found
     candidate = _CANDIDATE.search(pending, 1)
     return skip(candidate.start() if candidate else len(pending))

@@ -84,7 +84,7 @@ class NutCodec:
 
 def _find(pending: bytes) -> Found:
     found = _find_here(pending[:LONGEST_ANSWER])
-    if found.kind != "skip":
+    if found >= 0:
         return found
     candidate = _CANDIDATE.search(pending, 1)
     return skip(candidate.start() if candidate else len(pending))

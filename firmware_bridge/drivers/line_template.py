@@ -15,11 +15,10 @@ from device_profiles.capabilities.model import Command, DeviceState, Effect, Eve
 from device_profiles.capabilities.signage import DisplayArgs, SignageStatus
 from device_profiles.errors import HallRuleError, ProfileError
 from device_profiles.hall.numbers import parse_number
-from device_profiles.schema.line_frame import Frame
-from device_profiles.schema.line_template import LineTemplate, template_problems
+from device_profiles.schema.line_template import RECEIVED, SENT, LineTemplate, template_problems
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
-from firmware_bridge.codecs.line_template import LineTemplateCodec, Received, Value, encode
+from firmware_bridge.codecs.line_template import Layout, LineTemplateCodec, Received, Value
 from firmware_bridge.drivers import arguments, unsupported
 from firmware_bridge.errors import PeerBrokeProtocol, UnsupportedCommand
 from firmware_bridge.link import Exchange, Link
@@ -44,6 +43,8 @@ class Driver:
         self.capability = profile.capability
         self._name = profile.name
         self._template = template
+        self._sent = {role: Layout(getattr(template, role)) for role in SENT}
+        self._answers = {role: _same_shape(template, f"{role}_reply") for role in ("show", "probe")}
         self._link = link
         self._clock = clock
         self._unit: dict[str, Value] = {} if template.unit is None else {"unit": template.unit}
@@ -133,7 +134,7 @@ class Driver:
         return True
 
     def _ack(self, received: Received) -> bytes:
-        return encode(self._template.event_ack, {**self._unit, **received.values})
+        return self._sent["event_ack"].encode({**self._unit, **received.values})
 
     def _body(self, code: Value) -> Shape | None:
         names = {number: name for name, number in self._template.keys.items()}
@@ -163,28 +164,27 @@ class Driver:
         return None
 
     async def _say(self, role: str, values: Mapping[str, Value], effect: Effect) -> Received | None:
-        frame: Frame = getattr(self._template, role)
-        data = encode(frame, {**self._unit, **values})
-        answer_role = f"{role}_reply"
-        answer: Frame = getattr(self._template, answer_role)
+        data = self._sent[role].encode({**self._unit, **values})
+        answers = self._answers[role]
         async with self._link.exchange() as line:
             await self._hear(line)
-            if not answer:
+            if not answers:
                 await line.send(data)
                 return None
             return await line.request(
-                data, effect=effect, accept=lambda reply: self._is_answer(reply, answer_role, answer)
+                data, effect=effect, accept=lambda reply: reply.frame in answers and self._is_mine(reply)
             )
-
-    def _is_answer(self, reply: Received, role: str, frame: Frame) -> bool:
-        # Two answers of one shape are told apart by the question alone.
-        same_shape = getattr(self._template, reply.frame) == frame
-        return (reply.frame == role or same_shape) and self._is_mine(reply)
 
     async def _hear(self, line: Exchange[Received]) -> None:
         """What the device has said unasked, before a question drops the input."""
         while (said := await line.receive(0)) is not None:
             self.noticed(said)
+
+
+def _same_shape(template: LineTemplate, role: str) -> list[str]:
+    """The names of frames that may be the one of ``role``: two of one shape are told apart by the question alone."""
+    frame = getattr(template, role)
+    return [name for name in RECEIVED if frame and getattr(template, name) == frame]
 
 
 def _ticket_picture(wanted: DisplayArgs) -> dict[str, Value]:
@@ -210,7 +210,7 @@ def open_driver(profile: PeripheralProfile, transport: Transport, clock: Clock) 
     if problems := template_problems(profile.capability, profile.options):
         raise ProfileError(f"{profile.id}.toml: {'; '.join(problems)}")
     template = LineTemplate.model_validate(profile.options)
-    frames = {role: getattr(template, role) for role in ("show_reply", "probe_reply", "event")}
+    frames = {role: getattr(template, role) for role in RECEIVED}
     drivers: list[Driver] = []
     link: Link[Received] = Link(
         transport,

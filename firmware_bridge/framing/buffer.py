@@ -10,29 +10,25 @@ After a candidate that fails its check answer ``skip(1)``, not its whole length:
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NewType
 
 SLACK = 64 * 1024  # one read of a transport may bring many frames before the first is taken out
 
 
-class Found(NamedTuple):
-    """What ``find`` saw: use ``NEED_MORE``, ``frame`` and ``skip`` to make one."""
+Found = NewType("Found", int)
+"""What ``find`` saw: bytes of a frame, bytes of noise below 0. ``NEED_MORE``, ``frame`` and ``skip`` make one."""
 
-    kind: str
-    size: int
-
-
-NEED_MORE = Found("need_more", 0)
+NEED_MORE = Found(0)
 
 
 def frame(size: int) -> Found:
     """The first ``size`` bytes are a frame."""
-    return Found("frame", size)
+    return Found(size)
 
 
 def skip(size: int) -> Found:
     """The first ``size`` bytes are noise."""
-    return Found("skip", size)
+    return Found(-size)
 
 
 def seek(pending: bytes, preamble: bytes) -> int:
@@ -71,11 +67,11 @@ class FrameBuffer:
         """The next whole frame, or None when more bytes are needed."""
         while self._pending:
             found = self._find(self._pending)
-            if found.kind == "frame":
-                data, self._pending = self._pending[: found.size], self._pending[found.size :]
+            if found > 0:
+                data, self._pending = self._pending[:found], self._pending[found:]
                 return data
-            if found.kind == "skip":
-                self._drop(found.size)
+            if found < 0:
+                self._drop(-found)
             elif len(self._pending) >= self._limit:
                 self._drop(1)  # no frame is that long: the candidate was noise
             else:

@@ -4,7 +4,6 @@ import asyncio
 import fcntl
 import os
 import stat
-import sys
 import termios
 
 from firmware_bridge.errors import LinkTimeout, TransportLost
@@ -13,6 +12,7 @@ READ_SIZE = 4096  # what a terminal gives at once; room for more costs more than
 HELD_LIMIT = 64 * 1024  # bytes nobody has read yet; beyond it the kernel holds them back
 STALL_S = 2.0
 
+_NOTHING = bytes(4)  # what FIONREAD tells of a line with no bytes
 _PTY_MAJORS = range(136, 144)  # Linux device numbers: Unix98 pseudo-terminal slaves
 
 
@@ -29,9 +29,9 @@ class DescriptorTransport:
         self._stall_s = stall_s
         self._fd = -1
         self._lost = "not open: call open() first"
-        self._received = bytearray()
+        self._received = b""
         self._reading = False
-        self._count = bytearray(4)
+        self._count = bytearray(len(_NOTHING))
         self._drained = False  # discard_input() has just looked: the next read() need not ask the system again
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
@@ -65,16 +65,16 @@ class DescriptorTransport:
         await self.close()
         self._fd = await self._acquire()
         self._lost = ""
-        self._received.clear()
+        self._received = b""
         self._loop = asyncio.get_running_loop()
         self._listen(True)
 
     async def write(self, data: bytes) -> None:
-        self._check()
-        rest = memoryview(data)
-        rest = rest[self._push(rest) :]
-        if not rest:
-            return
+        if (sent := self._push(data)) < len(data):
+            await self._write_rest(data, sent)
+
+    async def _write_rest(self, data: bytes, sent: int) -> None:
+        rest = memoryview(data)[sent:]
         limit_s = self._stall_s + self._wire_s(len(rest))
         try:
             async with asyncio.timeout(limit_s):
@@ -98,9 +98,9 @@ class DescriptorTransport:
         self._drained = False
         while not self._received:
             self._check()
-            self._reader = self._running_loop().create_future()
+            self._reader = arrival = self._running_loop().create_future()
             try:
-                await self._reader
+                await arrival
             finally:
                 self._reader = None
         return self._take()
@@ -122,8 +122,7 @@ class DescriptorTransport:
     # --- inside -----------------------------------------------------------------------------------------------
 
     def _take(self) -> bytes:
-        data = bytes(self._received)
-        self._received.clear()
+        data, self._received = self._received, b""
         if not self._reading and not self._lost:
             self._listen(True)
         return data
@@ -144,14 +143,14 @@ class DescriptorTransport:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
-    def _waiting(self) -> int:
-        """How many bytes the system holds; asking is cheaper than a read that finds nothing."""
+    def _waiting(self) -> bool:
+        """Whether the system holds bytes; asking is cheaper than a read that finds nothing."""
         try:
             fcntl.ioctl(self._fd, termios.FIONREAD, self._count)
         except OSError as error:
             self._lose(error.strerror or str(error))
-            return 0
-        return int.from_bytes(self._count, sys.byteorder)
+            return False
+        return self._count != _NOTHING
 
     def _pull(self) -> None:
         try:
@@ -166,7 +165,7 @@ class DescriptorTransport:
         else:
             self._lose("end of file")
 
-    def _push(self, data: memoryview) -> int:
+    def _push(self, data: bytes | memoryview) -> int:
         self._check()
         try:
             return os.write(self._fd, data)

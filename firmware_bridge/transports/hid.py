@@ -81,8 +81,8 @@ class HidTransport(DescriptorTransport):
         numbered = bytes((number,)) if number or not self._stream else b""
         return numbered + (first + part).ljust(hid.out_bytes, b"\0")
 
-    def _waiting(self) -> int:
-        return len(select.select([self._fd], [], [], 0)[0])  # a node does not count bytes, it has reports
+    def _waiting(self) -> bool:
+        return bool(select.select([self._fd], [], [], 0)[0])  # a node does not count bytes, it has reports
 
     def _arrived(self, data: bytes) -> None:
         hid = self._hid

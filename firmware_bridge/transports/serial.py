@@ -36,7 +36,7 @@ class SerialTransport(DescriptorTransport):
         except (AttributeError, termios.error) as error:
             raise TransportLost(f"{self._name}: expected a line that can run at {baud} baud, got: {error}") from error
         self._line = self._line.model_copy(update={"baud": baud})
-        self._received.clear()
+        self._received = b""
 
     async def _acquire(self) -> int:
         self._port = _open_port(self._name, self._line)

@@ -19,6 +19,7 @@ IDLE, ILLEGAL, RUNNING, DISPENSER_EMPTY, DISPENSER_FULL = 0x30, 0x32, 0x33, 0x35
 NO_CARD, AT_HEAD, AT_THERMAL_HEAD, EJECTED = 0x30, 0x31, 0x32, 0x34  # R
 ANSWER_S, QUICK_S = 0.02, 0.05
 SECONDS = {0x10: 1.5, 0x7C: 2.5, 0x7D: 2.0, 0x80: 0.8, 0xB0: 1.0}
+LOOK = b"\x32"  # data of B0: look into the dispenser, move nothing
 STACKER_HOLDS = 100
 
 Result = tuple[int, int, bytes]
@@ -84,7 +85,9 @@ class CardPrinter:
         if self._running is not None:
             return [(now, NAK)]
         self._command = frame[2]
-        self._running = (self._pace.done_at(now, SECONDS.get(frame[2], QUICK_S)), frame[6:-2])
+        data = frame[6:-2]
+        seconds = QUICK_S if data == LOOK else SECONDS.get(frame[2], QUICK_S)
+        self._running = (self._pace.done_at(now, seconds), data)
         return [(now, ACK)]
 
     def _answer(self) -> bytes:
@@ -148,7 +151,7 @@ class CardPrinter:
         return OK, IDLE, b""
 
     def _dispense(self, data: bytes) -> Result:
-        if data[:1] == b"\x32" or not self._stacker:
+        if data == LOOK or not self._stacker:
             return OK, DISPENSER_FULL if self._stacker else DISPENSER_EMPTY, b""
         if self._jammed or self._path.card is not None:
             return (JAM, IDLE, b"") if self._jammed else (OK, ILLEGAL, b"")

@@ -14,7 +14,7 @@ from device_profiles.catalog import load_catalog
 from device_profiles.schema.line_frame import Frame
 from device_profiles.schema.line_template import LineTemplate
 from device_profiles.schema.peripheral import PeripheralProfile
-from firmware_bridge.codecs.line_template import LineTemplateCodec, Received, Value, decode, encode
+from firmware_bridge.codecs.line_template import Layout, LineTemplateCodec, Received, Value
 from firmware_bridge.errors import LinkTimeout, PeerBrokeProtocol, UnsupportedCommand
 from firmware_bridge.registry import load_driver
 from firmware_bridge.transports.memory import MemoryTransport, VirtualClock
@@ -95,8 +95,8 @@ def known(raw: list[dict[str, Any]]) -> Frame:
 def test_any_frame_survives_the_wire_in_any_pieces(data: st.DataObject, raw: list[dict[str, Any]], size: int) -> None:
     frame = known(raw)
     values = data.draw(contents(raw))
-    sent = encode(frame, values)
-    assert decode(frame, sent) == (len(sent), values)
+    sent = Layout(frame).encode(values)
+    assert Layout(frame).decode(sent) == (len(sent), values)
     codec = LineTemplateCodec({"show": frame})
     found = []
     for at in range(0, len(sent), size):
@@ -110,9 +110,9 @@ def test_any_frame_survives_the_wire_in_any_pieces(data: st.DataObject, raw: lis
 @given(data=st.data(), raw=descriptions())
 def test_the_beginning_of_a_frame_is_never_a_frame(data: st.DataObject, raw: list[dict[str, Any]]) -> None:
     frame = known(raw)
-    sent = encode(frame, data.draw(contents(raw)))
+    sent = Layout(frame).encode(data.draw(contents(raw)))
     for end in range(1, len(sent)):
-        assert decode(frame, sent[:end]) == (0, {})
+        assert Layout(frame).decode(sent[:end]) == (0, {})
 
 
 @given(data=st.data(), raw=descriptions())
@@ -121,7 +121,7 @@ def test_the_simulated_board_reads_the_same_description_in_its_own_way(
 ) -> None:
     frame = known(raw)
     values = data.draw(contents(raw))
-    sent = encode(frame, values)
+    sent = Layout(frame).encode(values)
     sentence = Sentence(raw)
     assert sentence.say(values) == sent
     assert sentence.hear(sent) == (len(sent), values)
@@ -141,16 +141,16 @@ def test_no_bytes_make_the_receiver_fail(raw: list[dict[str, Any]], noise: bytes
 def test_a_number_that_does_not_fit_is_refused(field: str) -> None:
     frame = FRAMES.validate_python([{"kind": field, "value": "number", "width": 2}])
     largest = {"ascii": 99, "bcd": 9999, "binary": 65535}[field]
-    assert len(encode(frame, {"number": largest})) == 2
+    assert len(Layout(frame).encode({"number": largest})) == 2
     for wrong in (largest + 1, -1):
         with pytest.raises(ValueError, match=f"number: expected a number from 0 to {largest}"):
-            encode(frame, {"number": wrong})
+            Layout(frame).encode({"number": wrong})
 
 
 def test_a_text_is_cut_at_a_whole_character_and_control_characters_are_blanks() -> None:
     frame = FRAMES.validate_python([{"kind": "text", "value": "text", "charset": "utf-8", "width": 8}])
-    assert encode(frame, {"text": "请到3号"}) == "请到3 ".encode()
-    assert encode(frame, {"text": "a\x04b"}) == b"a b     "
+    assert Layout(frame).encode({"text": "请到3号"}) == "请到3 ".encode()
+    assert Layout(frame).encode({"text": "a\x04b"}) == b"a b     "
 
 
 # ------------------------------------------------------------------------------------------------------ the driver

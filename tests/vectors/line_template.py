@@ -2,7 +2,7 @@
 
 from device_profiles.catalog import load_catalog
 from device_profiles.schema.line_template import LineTemplate
-from firmware_bridge.codecs.line_template import LineTemplateCodec, encode
+from firmware_bridge.codecs.line_template import Layout, LineTemplateCodec
 from tests.builders.vector_entry import Entry
 
 CALLER, BOARD, SIGN = (
@@ -20,10 +20,10 @@ ENTRY = Entry(
         }
     ),
     {
-        "888 in green": lambda: encode(BOARD.show, {"number": 888, "lit": 1}),
-        "dark": lambda: encode(BOARD.show, {"number": 0, "lit": 0}),
-        "is caller 1 there": lambda: encode(CALLER.probe, {"unit": 1}),
-        "A012 on all signs": lambda: encode(SIGN.show, {"line": "A012"}),
-        "error register of the sign": lambda: encode(SIGN.probe, {}),
+        "888 in green": lambda: Layout(BOARD.show).encode({"number": 888, "lit": 1}),
+        "dark": lambda: Layout(BOARD.show).encode({"number": 0, "lit": 0}),
+        "is caller 1 there": lambda: Layout(CALLER.probe).encode({"unit": 1}),
+        "A012 on all signs": lambda: Layout(SIGN.show).encode({"line": "A012"}),
+        "error register of the sign": lambda: Layout(SIGN.probe).encode({}),
     },
 )
