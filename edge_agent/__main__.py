@@ -104,6 +104,7 @@ def outbox(settings: EdgeSettings, options: argparse.Namespace) -> int:
         return 0
     print(f"epoch {depth.epoch}, last sequence {depth.last_sequence}, oldest {depth.oldest_at or '-'}")
     print(f"business {depth.business} rows ({depth.fill:.1%} of the room), telemetry {depth.telemetry} rows")
+    print(f"telemetry given up in this epoch: {depth.dropped} rows")
     return 0
 
 

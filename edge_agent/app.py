@@ -27,6 +27,7 @@ from edge_agent.errors import AgentError, OutboxFull
 from edge_agent.local_flows import book
 from edge_agent.local_flows.book import TicketBook
 from edge_agent.local_flows.ticket import TicketDesk, TicketParts
+from edge_agent.outbox.keeping import Limits, TelemetryKeeper, free_mib
 from edge_agent.outbox.sqlite import SqliteOutbox
 from edge_agent.plan import MachinePlan, Mounted, plan_machine
 from edge_agent.ports import Clock, Lane, Place, SlotView
@@ -41,6 +42,7 @@ from edge_agent.timing import Backoff, SystemClock
 from edge_agent.twin import Desired, Reported
 from edge_agent.uplink.address import address_of
 from edge_agent.uplink.mqtt import MqttUplink
+from edge_agent.uplink.sender import Pace
 from edge_agent.uplink.session import CloudSession, SessionParts, presence_of
 from firmware_bridge.drivers import Driver
 from firmware_bridge.registry import load_driver, transport_for
@@ -68,6 +70,8 @@ class Agent:
         self._clock: Clock = SystemClock()
         self._outbox = outbox
         self._book = TicketBook(file)
+        limits = Limits(settings.telemetry_keep_h, settings.disk_floor_mib)
+        self._keeper = TelemetryKeeper(outbox, Values(file), limits, lambda: free_mib(settings.data_dir), self._clock)
         self._reported = Reported(Values(file))
         self._desired = Desired(Values(file))
         self._board = Board(self._clock)
@@ -129,6 +133,7 @@ class Agent:
             *(runner.run for runner in self._runners.values()),
             self._executor.run,
             self._session.run,
+            self._keeper.run,
         ]
         works += [self._sample, self._follow_desired, partial(_until, stop)]
         if any((self._settings.data_dir / FIRMWARE_FOLDER).glob("*/coming")):  # an update was cut short
@@ -170,6 +175,7 @@ class Agent:
             "outbox_business": float(depth.business),
             "outbox_telemetry": float(depth.telemetry),
             "outbox_fill": depth.fill,
+            "outbox_dropped": float(depth.dropped),
             "refused_messages": float(self._session.refused_messages),
         }
         return Sample(at_ms=self._now_ms(), slot="agent", metrics=metrics)
@@ -211,6 +217,7 @@ class Agent:
             inventory=self._inventory,
             online_changed=lambda online: self._board.touch(),
             clock=self._clock,
+            pace=Pace(self._settings.backlog_rows_per_s),
         )
         uplink = MqttUplink(address_of(self._settings), parts.machine, presence_of(parts, "offline").to_bytes())
         return CloudSession(uplink, parts, Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S))

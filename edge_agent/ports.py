@@ -1,13 +1,14 @@
 """What the agent's parts ask of each other. Adapters and fakes satisfy these; only ``app`` chooses one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from device_profiles.capabilities.evidence import Evidence
 from device_profiles.capabilities.model import Fault, Shape, Status
 from device_profiles.messages.twin import DesiredAgent
 from firmware_bridge import clock
@@ -41,7 +42,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How full the outbox is. ``fill`` is the part of its room that business rows take (0 to 1)."""
+    """How full the outbox is. ``fill`` is the part of its room that business rows take (0 to 1).
+
+    ``dropped``: telemetry rows given up since the epoch began.
+    """
 
     epoch: int
     last_sequence: int
@@ -49,6 +53,7 @@ class Depth:
     telemetry: int
     oldest_at: datetime | None
     fill: float
+    dropped: int = 0
 
 
 class Outbox(Protocol):
@@ -57,6 +62,10 @@ class Outbox(Protocol):
     @property
     def epoch(self) -> int:
         """Rises when the outbox is new, so that a lost file is a fact and not a silence."""
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence of the row appended last; 0 at the start of an epoch."""
 
     async def append(
         self,
@@ -82,6 +91,20 @@ class Outbox(Protocol):
 
     async def dropped(self, first: int, last: int) -> list[Row]:
         """The ``agent.dropped`` rows that speak of sequences in ``first`` to ``last``."""
+
+    async def freed(self, at: datetime) -> Row:
+        """The ``agent.freed`` row that speaks of everything acknowledged so far; appended when there is none."""
+
+    async def give_up(self, through: int, *, keep: int, reason: str, at: datetime) -> int:
+        """Drop telemetry up to sequence ``through``, oldest first, but for the ``keep`` newest rows.
+
+        Returns how many went, a few hundred at a time: 0 when there are none left.
+
+        ``agent.dropped`` rows say which, and ``reason``.
+        """
+
+    async def late_up_to(self, before: datetime, after: datetime) -> int:
+        """The highest sequence that waits with a time before ``before``, or after ``after`` (a clock set back); 0."""
 
     async def acknowledged(self) -> int:
         """The highest sequence that the cloud has acknowledged; 0 at the start of an epoch."""
@@ -197,6 +220,9 @@ class Remembered(Protocol):
         """Durable when this returns."""
 
 
+BeforeEffect = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
 class SlotView(Protocol):
     """A slot as commands and local flows see it: one call at a time, in the order asked."""
 
@@ -220,13 +246,17 @@ class SlotView(Protocol):
         args: Shape,
         *,
         run_for_s: float,
-        before_effect: Callable[[], Awaitable[None]] | None = None,
+        before_effect: BeforeEffect | None = None,
     ) -> Shape:
-        """Run a command. ``before_effect`` is awaited when the device is ours and ready, right before it is asked.
+        """Run a command. ``before_effect`` is awaited when the device is ours and ready, right before it is asked; it
+        is given what the device shows then, when the command declares evidence.
 
         Raises SlotNotReady (nothing was asked), TimeoutError (not done within ``run_for_s`` of having the device),
         and what the driver raises.
         """
+
+    async def look(self, evidence: Evidence) -> Mapping[str, Any]:
+        """What the device shows now of ``evidence``. Raises SlotNotReady, and what the driver raises."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,16 @@ class EdgeSettings(BaseModel):
     )
     keepalive_s: int = Field(default=30, ge=5, le=600)
     outbox_mib: int = Field(default=64, ge=2, le=4096, description="taken on the disk at the first start")
+    telemetry_keep_h: float = Field(
+        default=72.0, ge=1, le=8760, description="telemetry that waits longer is given up; hours that the agent ran"
+    )
+    disk_floor_mib: int = Field(
+        default=64,
+        ge=0,
+        le=65536,
+        description="with less free on the disk only the newest telemetry waits; 0: no floor",
+    )
+    backlog_rows_per_s: float = Field(default=5000.0, ge=10, le=100_000, description="pace of a backlog, on average")
     sample_s: float = Field(default=30.0, ge=1, le=3600, description="pace of telemetry")
     profiles_dir: Path | None = Field(default=None, description="a site's own profiles beside the packaged ones")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

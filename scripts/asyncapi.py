@@ -15,6 +15,7 @@ from device_profiles.messages.facts import (
     DeviceReplaced,
     Dropped,
     FirmwareUpdate,
+    Freed,
     Samples,
     SessionStarted,
     StatusChanged,
@@ -52,6 +53,7 @@ MESSAGES: Mapping[Up | Down, Message] = {
 }
 FACTS: Mapping[str, type[BaseModel]] = {
     "agent.dropped": Dropped,
+    "agent.freed": Freed,
     "agent.device_replaced": DeviceReplaced,
     "agent.firmware_refused": FirmwareUpdate,
     "agent.firmware_rolled_back": FirmwareUpdate,

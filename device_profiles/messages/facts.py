@@ -84,6 +84,16 @@ class Dropped(Body):
     reason: str
 
 
+class Freed(Body):
+    """``agent.freed``: the cloud acknowledged these sequences once, so the machine has them no more.
+
+    The answer to a ``replay`` of a cloud that went back to an older state: they will never come again.
+    """
+
+    from_sequence: int = Field(ge=1, le=MAX_INTEGER)
+    to_sequence: int = Field(ge=1, le=MAX_INTEGER)
+
+
 class Sample(Body):
     """One telemetry sample of a slot; ``at_ms`` is Unix time in milliseconds."""
 

@@ -5,7 +5,20 @@ from datetime import datetime
 from typing import Any
 
 from edge_agent.errors import OutboxFull
-from edge_agent.outbox.rules import AGENT, DROP_CHUNK, DROPPED, FLOW_LIMIT, dropped_data, encode, runs, size_of
+from edge_agent.outbox.rules import (
+    AGENT,
+    DROP_CHUNK,
+    DROPPED,
+    FLOW_LIMIT,
+    FREED,
+    FULL,
+    GIVE_UP_CHUNK,
+    dropped_data,
+    encode,
+    freed_data,
+    runs,
+    size_of,
+)
 from edge_agent.ports import Depth, Lane, Row
 
 
@@ -21,11 +34,16 @@ class MemoryOutbox:
         self._sizes: dict[int, int] = {}
         self._origins: dict[str, str] = {}
         self._used = 0
+        self._dropped = 0
         self._grew = asyncio.Condition()
 
     @property
     def epoch(self) -> int:
         return self._epoch
+
+    @property
+    def last_sequence(self) -> int:
+        return self._last
 
     async def append(
         self,
@@ -41,8 +59,7 @@ class MemoryOutbox:
         sequence = self._insert(slot, fact_type, data, at, lane)
         if origin:
             self._origins[slot] = origin
-        async with self._grew:
-            self._grew.notify_all()
+        await self._tell()
         return sequence
 
     async def last_origin(self, slot: str) -> str:
@@ -54,6 +71,24 @@ class MemoryOutbox:
     async def dropped(self, first: int, last: int) -> list[Row]:
         facts = [row for row in self.rows if row.type == DROPPED]
         return [row for row in facts if row.data["from_sequence"] <= last and row.data["to_sequence"] >= first]
+
+    async def freed(self, at: datetime) -> Row:
+        data = freed_data(self._acked)
+        if not any(row.type == FREED and row.data == data for row in self.rows):
+            self._insert(AGENT, FREED, data, at, Lane.BUSINESS)
+            await self._tell()
+        return next(row for row in self.rows if row.type == FREED and row.data == data)
+
+    async def give_up(self, through: int, *, keep: int, reason: str, at: datetime) -> int:
+        waiting = [row.sequence for row in self.rows if row.lane is Lane.TELEMETRY]
+        going = [sequence for sequence in waiting[: max(0, len(waiting) - keep)] if sequence <= through]
+        del going[GIVE_UP_CHUNK:]
+        self._drop(going, at, reason)
+        await self._tell()
+        return len(going)
+
+    async def late_up_to(self, before: datetime, after: datetime) -> int:
+        return max((row.sequence for row in self.rows if not before <= row.at <= after), default=0)
 
     async def acknowledged(self) -> int:
         return self._acked
@@ -72,6 +107,7 @@ class MemoryOutbox:
             telemetry=len(self.rows) - len(business),
             oldest_at=min((row.at for row in self.rows), default=None),
             fill=min(1.0, sum(self._sizes[row.sequence] for row in business) / self._room_bytes),
+            dropped=self._dropped,
         )
 
     async def accepts_flows(self) -> bool:
@@ -93,9 +129,17 @@ class MemoryOutbox:
             oldest = [row.sequence for row in self.rows if row.lane is Lane.TELEMETRY][:DROP_CHUNK]
             if not oldest:
                 raise OutboxFull(f"outbox: expected room for {size} bytes, business rows fill it")
-            self._remove(set(oldest))
-            for first, last in runs(oldest):
-                self._insert(AGENT, DROPPED, dropped_data(first, last), at, Lane.BUSINESS)
+            self._drop(oldest, at, FULL)
+
+    def _drop(self, sequences: list[int], at: datetime, reason: str) -> None:
+        self._remove(set(sequences))
+        self._dropped += len(sequences)
+        for first, last in runs(sequences):
+            self._insert(AGENT, DROPPED, dropped_data(first, last, reason), at, Lane.BUSINESS)
+
+    async def _tell(self) -> None:
+        async with self._grew:
+            self._grew.notify_all()
 
     def _remove(self, sequences: set[int]) -> None:
         self.rows = [row for row in self.rows if row.sequence not in sequences]

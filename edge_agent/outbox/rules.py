@@ -4,14 +4,17 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from device_profiles.messages.facts import Dropped
+from device_profiles.messages.facts import Dropped, Freed
 
 DROPPED: Final = "agent.dropped"
+FREED: Final = "agent.freed"
 AGENT: Final = "agent"
 FLOW_LIMIT: Final = 0.8
 """Part of the room that business rows may fill before nothing new is begun for a citizen."""
 
+FULL: Final = "outbox full, oldest telemetry first"
 ROW_OVERHEAD: Final = 64  # bytes of a row beside its data: columns, index, page headers
+GIVE_UP_CHUNK: Final = 512  # rows in one transaction: a larger one would make the write-ahead log grow
 DROP_CHUNK: Final = 64  # telemetry rows given up at a time: fewer facts about drops than drops
 
 
@@ -36,9 +39,12 @@ def runs(sequences: Iterable[int]) -> list[tuple[int, int]]:
     return found
 
 
-def dropped_data(first: int, last: int) -> dict[str, Any]:
+def dropped_data(first: int, last: int, reason: str = FULL) -> dict[str, Any]:
     """The data of the fact that telemetry ``first`` to ``last`` was given up."""
-    fact = Dropped(
-        lane="telemetry", from_sequence=first, to_sequence=last, reason="outbox full, oldest telemetry first"
-    )
+    fact = Dropped(lane="telemetry", from_sequence=first, to_sequence=last, reason=reason)
     return fact.model_dump(mode="json")
+
+
+def freed_data(last: int) -> dict[str, Any]:
+    """The data of the fact that everything up to ``last`` was acknowledged and is here no more."""
+    return Freed(from_sequence=1, to_sequence=last).model_dump(mode="json")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from edge_agent.errors import StorageError
-from edge_agent.storage.layout import PAGE_BYTES, open_file
+from edge_agent.storage.layout import PAGE_BYTES, close_file, open_file
 
 T = TypeVar("T")
 GROUP = 128
@@ -73,7 +73,7 @@ class DurableFile:
             self._commit(connection, batch)
             for work in batch:
                 self._tell(work.future, work.result, work.error)
-        connection.close()
+        close_file(connection, self.path)
 
     def _next_batch(self) -> list[_Work[Any]]:
         """What waits, at most GROUP pieces; empty when the file is to be closed."""

@@ -4,6 +4,7 @@ A full disk must not stop the machine: SQLite needs room even to delete. So a ne
 emptied again (the pages stay), growth beyond that is refused, and the write-ahead log is brought to its largest size.
 """
 
+import logging
 import os
 import sqlite3
 from datetime import datetime
@@ -14,13 +15,16 @@ from edge_agent.errors import StorageError
 PAGE_BYTES = 4096
 LOG_PAGES = 256  # a checkpoint every MiB keeps the log small and its size constant
 LAYOUT_VERSION = 1
+INDEX_BYTES = 64 * 1024  # the shared index of the log
 _STEP = 1 << 20
+_log = logging.getLogger(__name__)
 
 
 def open_file(path: Path, schema: str, room_bytes: int, now: datetime) -> tuple[sqlite3.Connection, bool]:
     """Open ``path`` or make it new; returns the connection and whether it is new. Raises StorageError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _held_room(path).unlink(missing_ok=True)
         if path.exists() and not _is_sound(path):
             _set_aside(path, now)
         is_new = not path.exists()
@@ -29,6 +33,22 @@ def open_file(path: Path, schema: str, room_bytes: int, now: datetime) -> tuple[
         return _connect(path, schema), is_new
     except (sqlite3.Error, OSError) as error:
         raise StorageError(f"{path}: expected a file that can be opened and written, got: {error}") from error
+
+
+def close_file(connection: sqlite3.Connection, path: Path) -> None:
+    """Close the file and hold the room of its log, which SQLite gives back: the disk may be full at the next start."""
+    log = path.with_name(f"{path.name}-wal")
+    size = log.stat().st_size if log.exists() else 0
+    connection.close()
+    try:
+        with _held_room(path).open("wb") as held:
+            os.posix_fallocate(held.fileno(), 0, size + INDEX_BYTES)
+    except OSError as error:
+        _log.warning("%s: no room held for the next start: %s", path, error)
+
+
+def _held_room(path: Path) -> Path:
+    return path.with_name(f"{path.name}.room")
 
 
 def _is_sound(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 
 from device_profiles.messages.envelope import envelope, split_batches, write_batch
@@ -21,12 +20,12 @@ class Packet:
     last: int
 
 
-def pack(rows: Sequence[Row], machine: str, epoch: int, live_since: datetime) -> list[Packet]:
-    """``rows`` as messages, in order. What is older than ``live_since`` is marked as historical."""
+def pack(rows: Sequence[Row], machine: str, epoch: int, late_up_to: int) -> list[Packet]:
+    """``rows`` as messages, in order. Up to sequence ``late_up_to`` they are marked as historical."""
     packets: list[Packet] = []
     for verb, group in groupby(rows, key=_verb):
         neighbours = list(group)
-        encoded = [_encode(row, machine, epoch, live_since) for row in neighbours]
+        encoded = [_encode(row, machine, epoch, late_up_to) for row in neighbours]
         position = 0
         for batch in split_batches(encoded):
             members = neighbours[position : position + len(batch)]
@@ -48,6 +47,6 @@ def _verb(row: Row) -> Up:
     return Up.RESULT if row.type == FINISHED else Up.EVENT
 
 
-def _encode(row: Row, machine: str, epoch: int, live_since: datetime) -> bytes:
+def _encode(row: Row, machine: str, epoch: int, late_up_to: int) -> bytes:
     fact = envelope(machine, row.slot, row.type, row.data, at=row.at, epoch=epoch, sequence=row.sequence)
-    return (fact.as_historical() if row.at < live_since else fact).to_bytes()
+    return (fact.as_historical() if row.sequence <= late_up_to else fact).to_bytes()

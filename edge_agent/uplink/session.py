@@ -1,6 +1,6 @@
 """One machine's conversation with its cloud, link after link.
 
-link up -> presence, inventory, reported -> everything unacknowledged, then what is new
+link up -> presence, inventory, reported -> what is new, and behind it everything unacknowledged
         <- desired, command, ack, replay;  a new birth of the cloud: say all of it again
 """
 
@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from edge_agent.errors import LinkLost, PublishRefused
 from edge_agent.ports import Clock, Incoming, Link, Outbox, Uplink
 from edge_agent.timing import Backoff
 from edge_agent.twin import Desired, Reported
-from edge_agent.uplink.sender import Sender
+from edge_agent.uplink.sender import Pace, Sender
 
 REANNOUNCE_S = 2.0  # machines of a hall do not all speak in the same instant
 SETTLE_S = 0.3  # changes of the reported state that come together are published together
@@ -50,6 +50,7 @@ class SessionParts:
     inventory: Callable[[], Inventory]
     online_changed: Callable[[bool], None]
     clock: Clock
+    pace: Pace = field(default_factory=Pace)
 
 
 class CloudSession:
@@ -100,7 +101,7 @@ class _Conversation:
         self._link = link
         self._parts = parts
         self._session = session
-        self._sender = Sender(link, parts.outbox, parts.machine, parts.clock)
+        self._sender = Sender(link, parts.outbox, parts.machine, parts.clock, parts.pace)
         self._cloud_birth = ""
         self._reborn = asyncio.Event()
 
@@ -114,7 +115,9 @@ class _Conversation:
     async def run(self) -> None:
         """Until the link is lost; its error leaves in an ExceptionGroup."""
         async with asyncio.TaskGroup() as group:
-            for work in (self._receive, self._sender.run, self._sender.watch, self._report_changes, self._reannounce):
+            for send in (self._sender.run, self._sender.catch_up, self._sender.watch):
+                group.create_task(send())
+            for work in (self._receive, self._report_changes, self._reannounce):
                 group.create_task(work())
 
     async def farewell(self) -> None:

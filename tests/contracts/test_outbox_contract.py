@@ -158,3 +158,35 @@ async def test_telemetry_alone_never_stops_flows(outbox: Outbox) -> None:
 async def test_waiting_ends_with_the_next_row(outbox: Outbox) -> None:
     await outbox.append("agent", "ticket.issued", {}, AT)
     await outbox.wait_beyond(0)
+
+
+async def test_given_up_telemetry_is_the_oldest_and_is_told_with_its_range_and_reason(outbox: Outbox) -> None:
+    for lane in (Lane.TELEMETRY, Lane.TELEMETRY, Lane.BUSINESS, Lane.TELEMETRY, Lane.TELEMETRY):
+        await outbox.append("agent", "agent.sampled", {}, AT, lane)
+    assert await outbox.give_up(4, keep=1, reason="waited too long", at=AT) == 3
+    rows = await outbox.peek(0, 9)
+    told = [(row.data["from_sequence"], row.data["to_sequence"], row.data["reason"]) for row in rows[2:]]
+    assert [row.sequence for row in rows[:2]] == [3, 5]
+    assert told == [(1, 2, "waited too long"), (4, 4, "waited too long")]
+    assert ((await outbox.depth()).dropped, outbox.last_sequence) == (3, 7)
+    assert await outbox.give_up(7, keep=1, reason="waited too long", at=AT) == 0
+
+
+async def test_what_was_acknowledged_once_is_told_in_one_fact_however_often_it_is_asked_for(outbox: Outbox) -> None:
+    for _ in range(3):
+        await outbox.append("agent", "ticket.issued", {}, AT)
+    await outbox.ack(outbox.epoch, 2)
+    first, again = await outbox.freed(AT), await outbox.freed(AT)
+    assert first == again
+    assert (first.type, first.sequence, first.data) == ("agent.freed", 4, {"from_sequence": 1, "to_sequence": 2})
+    await outbox.ack(outbox.epoch, 3)
+    assert (await outbox.freed(AT)).data["to_sequence"] == 3
+
+
+async def test_what_is_late_is_told_by_both_sides_of_the_present(outbox: Outbox) -> None:
+    """A time ahead of now is a clock that was set back since: older than it looks."""
+    now, moment = AT + timedelta(days=30), timedelta(seconds=10)
+    for at in (AT, now + timedelta(days=365), now):
+        await outbox.append("agent", "ticket.issued", {}, at)
+    assert await outbox.late_up_to(now - moment, now + moment) == 2
+    assert await outbox.late_up_to(AT, now + timedelta(days=366)) == 0
