@@ -1,29 +1,14 @@
 """Modbus RTU, the master's side: sensors, contacts, lights, and whatever else speaks it on RS-485.
 
 Source: MODBUS application protocol 1.1b3 (functions 01 to 06, 0F, 10h, exceptions) and MODBUS over serial line 1.02
-(unit, function, data, CRC-16 low byte first). pymodbus builds the requests and decodes the replies. It does not cut
-them out of the stream: its ``handleFrame`` loses a valid reply that stands behind a stale frame in one read, so that is
-done here by function and length, with the CRC as the proof (a pseudo-terminal has no silences to go by).
+(unit, function, data, CRC-16 low byte first). Replies are cut out of the stream by function and length, with the CRC as
+the proof (a pseudo-terminal has no silences to go by). The tests compare all of it with pymodbus.
 """
 
+import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-
-from pymodbus.framer import FramerRTU
-from pymodbus.pdu import DecodePDU, ExceptionResponse, ModbusPDU
-from pymodbus.pdu.bit_message import (
-    ReadCoilsRequest,
-    ReadDiscreteInputsRequest,
-    WriteMultipleCoilsRequest,
-    WriteSingleCoilRequest,
-)
-from pymodbus.pdu.register_message import (
-    ReadHoldingRegistersRequest,
-    ReadInputRegistersRequest,
-    WriteMultipleRegistersRequest,
-    WriteSingleRegisterRequest,
-)
 
 from firmware_bridge.framing.buffer import NEED_MORE, Found, FrameBuffer, frame, skip
 from firmware_bridge.framing.checksums import crc16_modbus
@@ -49,6 +34,9 @@ MOST_DATA = 250  # bytes in one reply to a read: 125 registers, 2000 bits
 _READ_BITS = (Function.READ_COILS, Function.READ_DISCRETE)
 _READ_REGISTERS = (Function.READ_HOLDING, Function.READ_INPUT)
 _CRC = 2
+_MOST_READ = {**dict.fromkeys(_READ_BITS, 2000), **dict.fromkeys(_READ_REGISTERS, 125)}
+_MOST_COILS, _MOST_REGISTERS = 0x7B0, 0x7B  # in one write
+_COIL_ON = 0xFF00
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +84,21 @@ Reply = Registers | Bits | Written | Refused
 
 def encode_read(function: Function, unit: int, address: int, count: int = 1) -> bytes:
     """Ask for ``count`` coils, discrete inputs or registers from ``address`` on."""
-    requests = {
-        Function.READ_COILS: ReadCoilsRequest,
-        Function.READ_DISCRETE: ReadDiscreteInputsRequest,
-        Function.READ_HOLDING: ReadHoldingRegistersRequest,
-        Function.READ_INPUT: ReadInputRegistersRequest,
-    }
-    if function not in requests:
+    if function not in _MOST_READ:
         raise ValueError(f"function: expected a read (1 to 4), got {function:02X}h")
-    return _frame(requests[function](dev_id=unit, address=address, count=count))
+    return _frame(unit, function, address, _counted(count, _MOST_READ[function]))
 
 
 def encode_write_registers(unit: int, address: int, values: Sequence[int]) -> bytes:
     """Write registers in one step: function 06 for one, 10h for more."""
     if len(values) == 1:
-        return _frame(WriteSingleRegisterRequest(dev_id=unit, address=address, registers=list(values)))
-    return _frame(WriteMultipleRegistersRequest(dev_id=unit, address=address, registers=list(values)))
+        return _frame(unit, Function.WRITE_REGISTER, address, values[0])
+    count = _counted(len(values), _MOST_REGISTERS)
+    try:
+        data = struct.pack(f">{count}H", *values)
+    except struct.error as error:
+        raise ValueError(f"values: expected 0 to FFFFh, got {list(values)}") from error
+    return _frame(unit, Function.WRITE_REGISTERS, address, count, data)
 
 
 def registers_written(unit: int, address: int, values: Sequence[int]) -> Written:
@@ -124,8 +111,10 @@ def registers_written(unit: int, address: int, values: Sequence[int]) -> Written
 def encode_write_coils(unit: int, address: int, values: Sequence[bool]) -> bytes:
     """Write coils in one step: function 05 for one, 0Fh for more."""
     if len(values) == 1:
-        return _frame(WriteSingleCoilRequest(dev_id=unit, address=address, bits=list(values)))
-    return _frame(WriteMultipleCoilsRequest(dev_id=unit, address=address, bits=list(values)))
+        return _frame(unit, Function.WRITE_COIL, address, _COIL_ON if values[0] else 0)
+    count = _counted(len(values), _MOST_COILS)
+    bits = sum(1 << at for at, value in enumerate(values) if value)
+    return _frame(unit, Function.WRITE_COILS, address, count, bits.to_bytes((count + 7) // 8, "little"))
 
 
 def coils_written(unit: int, address: int, values: Sequence[bool]) -> Written:
@@ -152,23 +141,17 @@ class ModbusCodec:
         self._functions = functions
         self._longest_data = longest_data
         self._buffer = FrameBuffer(self._find, 3 + longest_data + _CRC)
-        self._decoder = DecodePDU(is_server=False)
-        self._ignored = 0
 
     @property
     def discarded(self) -> int:
-        return self._buffer.discarded + self._ignored
+        return self._buffer.discarded
 
     def feed(self, data: bytes) -> None:
         self._buffer.feed(data)
 
     def next_reply(self) -> Reply | None:
-        while (found := self._buffer.next()) is not None:
-            pdu = self._decoder.decode(found[1:-_CRC])
-            if pdu is not None:
-                return _reply(found[0], pdu)
-            self._ignored += len(found)
-        return None
+        found = self._buffer.next()
+        return None if found is None else _reply(found)
 
     def reset(self) -> None:
         self._buffer.reset()
@@ -210,25 +193,38 @@ class ModbusCodec:
         return 3 + count + _CRC if whole and 0 < count <= self._longest_data else -1
 
 
-def _frame(pdu: ModbusPDU) -> bytes:
-    if pdu.dev_id not in ALL_UNITS:
-        raise ValueError(f"unit: expected {ALL_UNITS.start} to {ALL_UNITS.stop - 1}, got {pdu.dev_id}")
-    return FramerRTU(DecodePDU(is_server=False)).buildFrame(pdu)
+def _frame(unit: int, function: int, address: int, number: int, data: bytes = b"") -> bytes:
+    """A request; ``number`` is a count or a value, and a write of several brings ``data``."""
+    if unit not in ALL_UNITS:
+        raise ValueError(f"unit: expected {ALL_UNITS.start} to {ALL_UNITS.stop - 1}, got {unit}")
+    if not 0 <= address <= 0xFFFF or not 0 <= number <= 0xFFFF:
+        raise ValueError(f"address and value: expected 0 to FFFFh, got {address} and {number}")
+    head = struct.pack(">BBHH", unit, function, address, number)
+    body = head + bytes((len(data),)) + data if data else head
+    return body + crc16_modbus(body).to_bytes(_CRC, "little")
 
 
-def _reply(unit: int, pdu: ModbusPDU) -> Reply:
-    function = pdu.function_code
-    if isinstance(pdu, ExceptionResponse):
-        return Refused(unit, function & 0x7F, pdu.exception_code)
+def _counted(count: int, most: int) -> int:
+    if not 1 <= count <= most:
+        raise ValueError(f"count: expected 1 to {most}, got {count}")
+    return count
+
+
+def _reply(found: bytes) -> Reply:
+    """What a whole frame of a known function says."""
+    unit, function = found[0], found[1]
+    if function & 0x80:
+        return Refused(unit, function & 0x7F, found[2])
     if function in _READ_REGISTERS:
-        return Registers(unit, function, tuple(pdu.registers))
+        return Registers(unit, function, struct.unpack_from(f">{found[2] // 2}H", found, 3))
     if function in _READ_BITS:
-        return Bits(unit, function, tuple(pdu.bits))
+        return Bits(unit, function, tuple(byte >> bit & 1 == 1 for byte in found[3:-_CRC] for bit in range(8)))
+    address, number = struct.unpack_from(">HH", found, 2)
     if function == Function.WRITE_COIL:
-        return Written(unit, function, pdu.address, 1, int(pdu.bits[0]))
+        return Written(unit, function, address, 1, int(number != 0))
     if function == Function.WRITE_REGISTER:
-        return Written(unit, function, pdu.address, 1, pdu.registers[0])
-    return Written(unit, function, pdu.address, pdu.count)
+        return Written(unit, function, address, 1, number)
+    return Written(unit, function, address, number)
 
 
 def _checked(data: bytes) -> bool:

@@ -1,7 +1,7 @@
 """One unit on a Modbus RTU line, for drivers whose register map is data in the profile."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from device_profiles.capabilities.model import Action, Effect
 from device_profiles.schema.peripheral import PeripheralProfile
@@ -29,8 +29,7 @@ _LONGEST_SPAN = 100  # within what one Modbus request may ask for: 125 registers
 _READS_BITS = (Function.READ_COILS, Function.READ_DISCRETE)
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One register, coil or discrete input: the function that reads it, and its address (from 0, as on the wire)."""
 
     function: Function
@@ -46,13 +45,9 @@ class ModbusUnit:
         self.link = link
         self.unit = unit
 
-    async def read(self, cells: Collection[Cell]) -> dict[Cell, int]:
-        """The values of ``cells``, neighbours in one request; what lies between two cells is never asked for."""
-        values: dict[Cell, int] = {}
-        for first, count in spans(cells):
-            for offset, value in enumerate(await self._read(first, count)):
-                values[Cell(first.function, first.address + offset)] = value
-        return values
+    def sweep(self, cells: Collection[Cell]) -> "Sweep":
+        """``cells`` to be read together, as often as wanted."""
+        return Sweep(self.link, [_Read(self.unit, first, count) for first, count in spans(cells)])
 
     async def write_registers(self, address: int, values: Sequence[int]) -> None:
         """Holding registers from ``address`` on, in one step."""
@@ -64,32 +59,53 @@ class ModbusUnit:
         data = encode_write_coils(self.unit, address, values)
         await self._write(data, coils_written(self.unit, address, values))
 
-    async def _read(self, first: Cell, count: int) -> tuple[int, ...]:
-        data = encode_read(first.function, self.unit, first.address, count)
-        # Modbus has no request numbers, and a reply to a read does not repeat the address: unit, function and length
-        # are all there is to go by. The link drops the late answer of a read that was given up.
-        whole = (count + 7) // 8 * 8 if first.function in _READS_BITS else count
-
-        def accept(reply: Reply) -> bool:
-            if isinstance(reply, Registers | Bits):
-                return (reply.unit, reply.function, len(reply.values)) == (self.unit, first.function, whole)
-            return self._is_refusal(data, reply)
-
-        reply = await self.link.request(data, effect=Effect.READ, accept=accept)
-        if isinstance(reply, Registers | Bits):
-            return tuple(map(int, reply.values[:count]))
-        raise refusal(reply)
-
     async def _write(self, data: bytes, expected: Written) -> None:
         def accept(reply: Reply) -> bool:
-            return reply == expected or self._is_refusal(data, reply)
+            return reply == expected or _is_refusal(data, reply)
 
         reply = await self.link.request(data, effect=Effect.IDEMPOTENT, accept=accept)
         if isinstance(reply, Refused):
             raise refusal(reply)
 
-    def _is_refusal(self, request: bytes, reply: Reply) -> bool:
-        return isinstance(reply, Refused) and (reply.unit, reply.function) == (self.unit, request[1])
+
+class Sweep:
+    """Reads the same cells again and again, neighbours in one request; what lies between two is never asked for."""
+
+    def __init__(self, link: Link[Reply], reads: "Sequence[_Read]") -> None:
+        self._link = link
+        self._reads = reads
+
+    async def read(self) -> dict[Cell, int]:
+        """The values of the cells now; raises as the calls of ``ModbusUnit`` do."""
+        values: dict[Cell, int] = {}
+        for read in self._reads:
+            reply = await self._link.request(read.data, effect=Effect.READ, accept=read.is_answered_by)
+            if not isinstance(reply, Registers | Bits):
+                raise refusal(reply)
+            values.update(zip(read.cells, reply.values, strict=False))  # bits come in whole bytes
+        return values
+
+
+class _Read:
+    """The request for ``count`` neighbours.
+
+    Modbus has no request numbers, and a reply to a read does not repeat the address: unit, function and length are all
+    there is to go by. The link drops the late answer of a read that was given up.
+    """
+
+    def __init__(self, unit: int, first: Cell, count: int) -> None:
+        self.data = encode_read(first.function, unit, first.address, count)
+        self.cells = [Cell(first.function, first.address + offset) for offset in range(count)]
+        self._answer = (unit, first.function, (count + 7) // 8 * 8 if first.function in _READS_BITS else count)
+
+    def is_answered_by(self, reply: Reply) -> bool:
+        if isinstance(reply, Registers | Bits):
+            return (reply.unit, reply.function, len(reply.values)) == self._answer
+        return _is_refusal(self.data, reply)
+
+
+def _is_refusal(request: bytes, reply: Reply) -> bool:
+    return isinstance(reply, Refused) and (reply.unit, reply.function) == (request[0], request[1])
 
 
 def spans(cells: Collection[Cell]) -> list[tuple[Cell, int]]:

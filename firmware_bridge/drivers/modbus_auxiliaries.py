@@ -4,6 +4,7 @@ Source: MODBUS application protocol 1.1b3; signed tenths of a degree are usual f
 model has is under ``[options]``. Addresses are those on the wire, from 0 (a manual's 30001 is input register 0).
 """
 
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -37,12 +38,13 @@ class Measured(_Part):
     broken: int | None = Field(default=None, ge=0, le=0xFFFF, description="what the register holds without a probe")
     limits: Limits = Limits()
 
+    @cached_property
     def cells(self) -> list[Cell]:
         return [Cell(_REGISTER_TABLES[self.table], self.address)]
 
     def value(self, values: dict[Cell, int]) -> float | None:
         """In its unit; None when the device says that its probe is broken."""
-        raw = values[self.cells()[0]]
+        raw = values[self.cells[0]]
         if raw == self.broken:
             return None
         return round((raw - 0x10000 if self.signed and raw & 0x8000 else raw) * self.scale, 6)
@@ -56,11 +58,12 @@ class Counted(_Part):
     low_word_first: bool = False
     per_s: float = Field(default=10.0, gt=0, description="the most that can pass in a second")
 
+    @cached_property
     def cells(self) -> list[Cell]:
         return [Cell(_REGISTER_TABLES[self.table], self.address + word) for word in range(self.bits // 16)]
 
     def value(self, values: dict[Cell, int]) -> int:
-        words = [values[cell] for cell in self.cells()]
+        words = [values[cell] for cell in self.cells]
         if self.low_word_first:
             words.reverse()
         return int.from_bytes(b"".join(word.to_bytes(2, "big") for word in words), "big")
@@ -72,11 +75,12 @@ class Contact(_Part):
     table: Literal["discrete", "coil"] = "discrete"
     good: Literal[0, 1] = 1
 
+    @cached_property
     def cells(self) -> list[Cell]:
         return [Cell(_BIT_TABLES[self.table], self.address)]
 
     def is_good(self, values: dict[Cell, int]) -> bool:
-        return values[self.cells()[0]] == self.good
+        return values[self.cells[0]] == self.good
 
 
 class Options(BaseModel):
@@ -101,7 +105,7 @@ class Options(BaseModel):
     def cells(self) -> list[Cell]:
         """Everything to be read."""
         parts = (self.temperature, self.humidity, self.entered, self.left, self.door, self.tamper)
-        return [cell for part in parts if part is not None for cell in part.cells()]
+        return [cell for part in parts if part is not None for cell in part.cells]
 
 
 class Driver:
@@ -111,6 +115,7 @@ class Driver:
 
     def __init__(self, unit: ModbusUnit, clock: Clock, options: Options) -> None:
         self._unit = unit
+        self._sweep = unit.sweep(options.cells())
         self._clock = clock
         self._options = options
         self._bands = {"temperature": Band.NORMAL, "humidity": Band.NORMAL}
@@ -161,7 +166,7 @@ class Driver:
 
     async def _look(self) -> dict[Cell, int]:
         options = self._options
-        values = await self._unit.read(options.cells())
+        values = await self._sweep.read()
         self._readings = ReadingsOutput(
             temperature_c=None if options.temperature is None else options.temperature.value(values),
             humidity_pct=None if options.humidity is None else options.humidity.value(values),

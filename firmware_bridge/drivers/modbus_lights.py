@@ -61,13 +61,14 @@ class Driver:
     def __init__(self, unit: ModbusUnit, options: Options) -> None:
         self._unit = unit
         self._options = options
+        self._coils = unit.sweep(options.coils())
 
     async def identify(self) -> Identity:
-        await self._unit.read(self._options.coils())
+        await self._coils.read()
         return Identity(model=f"Modbus unit {self._options.unit}")
 
     async def status(self) -> LightsStatus:
-        await self._unit.read(self._options.coils())
+        await self._coils.read()
         return LightsStatus(device=DeviceState.ONLINE)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
