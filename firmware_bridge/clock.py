@@ -92,8 +92,7 @@ class SystemClock:
     def __init__(self) -> None:
         self._alarm: _Alarm | None = None
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -20,10 +20,10 @@ The rules, the same for every protocol:
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from device_profiles.capabilities.model import Effect
 from firmware_bridge.clock import Clock
@@ -81,9 +81,6 @@ class LinkCounters:
 _COUNTED = ("requests", "retries", "timeouts", "stale", "unsolicited", "discarded_bytes")
 
 
-_HELD = nullcontext()  # the turn of one who has the line already
-
-
 class Exchange(Generic[Reply]):
     """The steps of an exchange, for the one who holds the line (see ``Link.exchange``)."""
 
@@ -107,14 +104,14 @@ class Exchange(Generic[Reply]):
         self._codec_discarded = codec.discarded
         self.counters = LinkCounters()
 
-    async def request(
+    def request(
         self, data: bytes, *, effect: Effect, accept: Callable[[Reply], bool], deadline_s: float | None = None
-    ) -> Reply:
+    ) -> Coroutine[Any, Any, Reply]:
         """Write ``data`` and return the first reply that ``accept`` takes, each try within ``deadline_s``.
 
         Raises LinkTimeout (READ, IDEMPOTENT) or OutcomeUnknown (ONCE), TransportLost.
         """
-        return await self.tries(data, effect=effect, accept=accept, deadline_s=deadline_s, turn=_HELD)
+        return self.tries(data, effect=effect, accept=accept, deadline_s=deadline_s, turn=None)
 
     async def tries(
         self,
@@ -123,17 +120,23 @@ class Exchange(Generic[Reply]):
         effect: Effect,
         accept: Callable[[Reply], bool],
         deadline_s: float | None,
-        turn: AbstractAsyncContextManager[None],
+        turn: asyncio.Lock | None,
     ) -> Reply:
-        """As ``request``; each try takes ``turn``, so that a device which stays silent does not hold up the others."""
+        """As ``request``; each try takes ``turn``, so that a device which stays silent does not hold up the others.
+
+        None: the caller has it for the whole exchange.
+        """
         within_s = self._reply_s if deadline_s is None else deadline_s
         self.counters.requests += 1
         tries = 1 if effect is Effect.ONCE else self._attempts
         for attempt in range(tries):
             if attempt:
                 self.counters.retries += 1
-            async with turn:
+            if turn is None:
                 reply = await self._try(data, effect, accept, within_s)
+            else:
+                async with turn:
+                    reply = await self._try(data, effect, accept, within_s)
             if reply is not None:
                 if attempt:  # the device may answer the earlier tries as well
                     self._owe(within_s)
@@ -255,6 +258,21 @@ class Exchange(Generic[Reply]):
         return LinkTimeout(f"{told} in {tries} tries; check the cable, the power and the speed of the line")
 
 
+class _Held(Generic[Reply]):
+    """The line between taking and giving back its turn; many may wait for the same one."""
+
+    def __init__(self, turn: asyncio.Lock, line: Exchange[Reply]) -> None:
+        self._turn = turn
+        self._line = line
+
+    async def __aenter__(self) -> Exchange[Reply]:
+        await self._turn.acquire()
+        return self._line
+
+    async def __aexit__(self, *raised: object) -> None:
+        self._turn.release()
+
+
 class Link(Generic[Reply]):
     """One line shared by one driver's callers: one exchange at a time, first come, first served."""
 
@@ -273,22 +291,21 @@ class Link(Generic[Reply]):
         self._line = Exchange(
             transport, codec, clock, reply_s=reply_s, attempts=attempts, on_unsolicited=on_unsolicited
         )
+        self._held = _Held(self._turn, self._line)
 
     @property
     def counters(self) -> LinkCounters:
         return self._line.counters
 
-    @asynccontextmanager
-    async def exchange(self) -> AsyncIterator[Exchange[Reply]]:
+    def exchange(self) -> AbstractAsyncContextManager[Exchange[Reply]]:
         """The line for several steps; nobody else gets in between."""
-        async with self._turn:
-            yield self._line
+        return self._held
 
-    async def request(
+    def request(
         self, data: bytes, *, effect: Effect, accept: Callable[[Reply], bool], deadline_s: float | None = None
-    ) -> Reply:
+    ) -> Coroutine[Any, Any, Reply]:
         """One question, one answer; see ``Exchange.request``. Others get their turn between two tries."""
-        return await self._line.tries(data, effect=effect, accept=accept, deadline_s=deadline_s, turn=self._turn)
+        return self._line.tries(data, effect=effect, accept=accept, deadline_s=deadline_s, turn=self._turn)
 
     async def send(self, data: bytes) -> None:
         """Write ``data``; no reply is expected."""

@@ -93,7 +93,7 @@ class DescriptorTransport:
             ) from None
 
     async def read(self) -> bytes:
-        if not self._received and not self._lost and not self._drained:
+        if not self._received and not self._lost and not self._drained and self._waiting():
             self._pull()
         self._drained = False
         while not self._received:
