@@ -5,6 +5,11 @@ from dataclasses import dataclass, field
 
 from fastapi import APIRouter
 
+from cloud.access import routes as access_routes
+from cloud.access.adapters.passwords import Argon2
+from cloud.access.adapters.provider import Provider
+from cloud.access.model import Role
+from cloud.access.service import AccountService, ClaimRule, Door, KeyService, SignOnService
 from cloud.alerts import routes as alerts_routes
 from cloud.alerts.jobs import AlertTimer
 from cloud.alerts.service import AlertService
@@ -54,6 +59,17 @@ from device_profiles.messages.topics import AGENT_SLOT
 OPEN_COMMANDS = "hallfleet_open_commands"
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may come in. ``sign_on`` is there when the settings name an identity provider."""
+
+    accounts: AccountService
+    keys: KeyService
+    passwords: Argon2
+    door: Door
+    sign_on: SignOnService | None
+
+
 @dataclass(slots=True)
 class Cloud:
     """Everything of one process, built and connected; nothing runs yet."""
@@ -75,6 +91,7 @@ class Cloud:
     dispatch: DispatchService
     telemetry: TelemetryStore
     link: Link
+    access: Access
     # Filled below, by every feature: routes below /api/v1 for staff and for everybody, what runs for as long as the
     # process, what is done once in a transaction before that, and what refreshes the metrics.
     routers: list[APIRouter] = field(default_factory=list)
@@ -118,6 +135,7 @@ def build(settings: CloudSettings, clock: Clock | None = None) -> Cloud:
             settings.telemetry_url, settings.telemetry_file, settings.telemetry_token.get_secret_value()
         ),
         link=link,
+        access=_access(settings, db, clock),
     )
     # The order is the order of reactions to the same fact: who is there, then what was asked, then what follows.
     _wire_fleet(cloud)
@@ -129,7 +147,21 @@ def build(settings: CloudSettings, clock: Clock | None = None) -> Cloud:
     _wire_dispatch(cloud)
     _wire_telemetry(cloud)
     _wire_ingest(cloud)
+    cloud.routers.append(access_routes.router())
     return cloud
+
+
+def _access(settings: CloudSettings, db: Database, clock: Clock) -> Access:
+    accounts = AccountService(settings.halls, clock)
+    keys = KeyService(clock, settings.session_idle_s, settings.session_longest_s)
+    passwords, openid = Argon2(), settings.openid
+    door, sign_on = Door(db, keys, passwords, clock), None
+    if openid is not None:
+        secret = openid.client_secret.get_secret_value()
+        provider = Provider(openid.issuer, openid.client_id, secret, tuple(openid.scopes), clock)
+        rules = [ClaimRule(rule.claim, rule.value, Role(rule.role), rule.hall) for rule in openid.roles]
+        sign_on = SignOnService(db, provider, rules, accounts, keys, clock)
+    return Access(accounts, keys, passwords, door, sign_on)
 
 
 def _wire_fleet(cloud: Cloud) -> None:

@@ -78,8 +78,10 @@ CLOUD_SETTINGS = [
     ({"broker": "mqtts://me:secret@hall.example"}, "broker: expected no user name"),
     ({"broker": "mqtts://hall.example", "broker_ca_file": "no.pem"}, "broker_ca_file: expected a readable file"),
     ({"broker_cert_file": "a.pem"}, "broker_cert_file and broker_key_file: expected both or neither"),
-    ({"host": "0.0.0.0"}, "staff_token: needed since host 0.0.0.0 can be reached from outside"),
-    ({"host": "not a host", "staff_token": "t"}, "not a host:8080: cannot listen there"),
+    ({"host": "0.0.0.0", "demo": True}, "demo: nobody logs in, and host 0.0.0.0 can be reached from outside"),
+    ({"password_log_in": False}, "password_log_in: false leaves no way to log in"),
+    ({"staff_token": "t"}, "staff_token: unknown key"),
+    ({"host": "not a host"}, "not a host:8080: cannot listen there"),
     ({"public_url": "nonsense"}, "public_url: expected http[s]://host[:port][/path], got 'nonsense'"),
     ({"departments_url": "ftp://x"}, "departments_url: expected http[s]://host"),
     ({"telemetry_url": "nonsense"}, "telemetry_url: expected influx+http://"),
@@ -202,7 +204,7 @@ def test_a_wrong_variable_is_named(
 
 
 def test_a_secret_is_never_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HALLFLEET_CLOUD_STAFF_TOKEN", '["my-secret"]')
+    monkeypatch.setenv("HALLFLEET_CLOUD_TELEMETRY_TOKEN", '["my-secret"]')
     assert hallfleet.main(["cloud", "serve"]) == 1
     assert "my-secret" not in capsys.readouterr().err
     file = written(toml({**CLOUD, "broker": "mqtts://me:my-secret@hall.example:99999"}))

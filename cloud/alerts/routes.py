@@ -10,6 +10,7 @@ from cloud.alerts import store
 from cloud.alerts.model import Alert, AlertState, Who
 from cloud.alerts.schemas import AlertPage, AlertView, ShelveAlert, alert_view
 from cloud.alerts.service import AlertService
+from cloud.core.callers import REACH
 from cloud.core.clock import Clock, to_ms
 from cloud.core.errors import Invalid
 from cloud.storage.idempotency import IdempotencyKey, once
@@ -45,8 +46,8 @@ def _add_list(routes: APIRouter, db: Database) -> None:
         """Alerts, the newest first."""
         asked = {"hall": hall, "machine": machine, "slot": slot, "state": state or "", "who": who or ""}
         filters = {name: str(value) for name, value in asked.items() if value}
-        before = _place(cursor)
-        found = await db.read(lambda conn: store.listed(conn, filters, active, before, limit))
+        before, halls = _place(cursor), REACH.get().only
+        found = await db.read(lambda conn: store.listed(conn, filters, active, before, limit, halls))
         more = found[-1] if len(found) == limit else None
         return AlertPage(
             items=[alert_view(alert) for alert in found],

@@ -1,6 +1,6 @@
 """The tables of alerts and every statement on them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -84,10 +84,15 @@ def change(conn: sa.Connection, alert: Alert, **changes: Any) -> Alert:
 
 
 def listed(
-    conn: sa.Connection, filters: Mapping[str, str], active: bool, before: tuple[int, str] | None, limit: int
+    conn: sa.Connection,
+    filters: Mapping[str, str],
+    active: bool,
+    before: tuple[int, str] | None,
+    limit: int,
+    halls: Collection[str] | None = None,
 ) -> Sequence[Alert]:
-    """Alerts, the newest first, after the place ``before`` (opened_ms, alert_id)."""
-    query = alerts.select()
+    """Alerts, the newest first, after the place ``before`` (opened_ms, alert_id); of ``halls`` only, None: of all."""
+    query = alerts.select() if halls is None else alerts.select().where(alerts.c.hall.in_(halls))
     for name, value in filters.items():
         query = query.where(alerts.c[name] == value)
     if active:

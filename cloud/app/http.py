@@ -5,47 +5,46 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 from cloud.app import problems
 from cloud.app.bodies import BodyRules
-from cloud.core.access import COOKIE, is_staff
-from cloud.core.errors import Unauthorised, Unavailable
+from cloud.app.gate import Gate, OnBehalf
+from cloud.app.rules import API_PREFIX
+from cloud.core.errors import Unavailable
 from cloud.settings import CloudSettings
 from cloud.web.problems import ProblemPages
 from cloud.web.safety import BrowserSafety
 from cloud.web.site import Site, build_site
 from cloud.wiring import Cloud, build
 
-API = "/api/v1"
+API = API_PREFIX
 
 
 def create_app(cloud: Cloud, site: Site | None = None) -> FastAPI:
     """The application of a built cloud with its pages; it serves nothing until the database is open."""
-    site = site or build_site(cloud)
+    site, gate = site or build_site(cloud), Gate(cloud)
     app = FastAPI(
         title="hallfleet",
         version="1.0",  # of the interface (v1), not of the program
         docs_url=None,  # they would load scripts from elsewhere
         redoc_url=None,
         responses=problems.RESPONSES,
+        dependencies=[Depends(gate.check)],  # of every route, whoever adds it: rules.py says what it asks for
     )
     problems.install(app)
-    staff = Depends(_staff_of(cloud))
-    for router in cloud.routers:
-        app.include_router(router, prefix=API, dependencies=[staff])
-    for router in cloud.public_routers:
+    for router in (*cloud.routers, *cloud.public_routers, site.api):
         app.include_router(router, prefix=API)
-    app.include_router(site.api, prefix=API, dependencies=[staff])
-    app.include_router(site.staff, dependencies=[staff])
-    app.include_router(site.public)
+    app.include_router(site.pages_router)
     app.router.routes.append(site.assets)
     app.include_router(_health(cloud))
-    app.include_router(_metrics(cloud), dependencies=[staff])
+    app.include_router(_metrics(cloud))
+    gate.open_for(app)
     app.add_middleware(BodyRules, json_below=API)
     app.add_middleware(ProblemPages, pages=site.pages)
-    app.add_middleware(BrowserSafety)
+    app.add_middleware(BrowserSafety, https=cloud.settings.is_https)
+    app.add_middleware(OnBehalf)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -63,16 +62,6 @@ def openapi_document() -> dict[str, Any]:
                 cloud.db.dispose()
 
     return asyncio.run(describe())
-
-
-def _staff_of(cloud: Cloud) -> Any:
-    token = cloud.settings.staff_token.get_secret_value()
-
-    async def check_staff(request: Request) -> None:
-        if not is_staff(token, request.headers.get("authorization", ""), request.cookies.get(COOKIE, "")):
-            raise Unauthorised("expected the staff token as `Authorization: Bearer ...` or in the cookie of a log-in")
-
-    return check_staff
 
 
 def _health(cloud: Cloud) -> APIRouter:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from cloud.core.errors import HallfleetError, Unauthorised
+from cloud.core.errors import HallfleetError, TooMany, Unauthorised
 from device_profiles.errors import HallRuleError, MessageError
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def _statuses(method: str, operation: Mapping[str, Any]) -> list[int]:
     """What is asked with a parameter or a body may name what is not there; what changes something may conflict."""
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
     found = {400, 503}
-    found |= set() if PUBLIC in operation.get("tags", ()) else {401}
+    found |= {429} if PUBLIC in operation.get("tags", ()) else {401, 403}
     found |= {404, 422} if places or "requestBody" in operation else set()
     found |= {403, 409, 413, 415} if method in _WRITES else set()
     found |= {412, 428} if method == "patch" else set()
@@ -100,8 +100,13 @@ async def _known(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HallfleetError)
     if error.status == 500:
         log.error("%s: %s", error.code, error)
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorised) else None
-    return answer(problem_of(error), headers)
+    return answer(problem_of(error), _headers(error))
+
+
+def _headers(error: HallfleetError) -> dict[str, str] | None:
+    if isinstance(error, TooMany):
+        return {"Retry-After": str(error.again_s)}
+    return {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorised) else None
 
 
 async def _rule(_request: Request, error: Exception) -> JSONResponse:

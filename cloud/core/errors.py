@@ -87,3 +87,23 @@ class PreconditionRequired(HallfleetError):
     status = 428
     code = "precondition_required"
     title = "Say which version you changed"
+
+
+class TooMany(HallfleetError):
+    """More requests than one account or address may send. ``again_s``: after how many seconds to try again."""
+
+    status = 429
+    code = "too_many_requests"
+    title = "Too many requests"
+
+    def __init__(self, message: str, again_s: int) -> None:
+        super().__init__(message)
+        self.again_s = again_s
+
+
+class Forged(HallfleetError):
+    """A write in a browser's session that none of this session's own pages asked for."""
+
+    status = 403
+    code = "forged"
+    title = "Not from a page of yours"

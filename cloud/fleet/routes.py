@@ -6,6 +6,8 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
 
+from cloud.core.callers import REACH
+from cloud.core.errors import NotFound
 from cloud.fleet import store
 from cloud.fleet.model import Register
 from cloud.fleet.schemas import (
@@ -31,9 +33,9 @@ def router(service: FleetService, db: Database) -> APIRouter:
 
     @routes.get("/halls")
     async def get_halls() -> HallList:
-        """The halls of this cloud."""
-        states = await db.read(lambda conn: _states(conn, register))
-        return HallList(items=[_hall(register, hall, states) for hall in register.halls])
+        """The halls of this cloud that the caller may see."""
+        states, reach = await db.read(lambda conn: _states(conn, register)), REACH.get()
+        return HallList(items=[_hall(register, hall, states) for hall in register.halls if hall in reach])
 
     @routes.get("/halls/{hall}")
     async def get_hall(hall: str) -> HallDetail:
@@ -52,13 +54,20 @@ def router(service: FleetService, db: Database) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> MachinePage:
         """Machines in order of their ids."""
+        reach = REACH.get()
+        if hall and hall not in reach:
+            raise NotFound(f"hall {hall[:80]!r}: there is none with this id among yours")
         if hall:
             register.hall(hall)
         everything = await db.read(lambda conn: _summaries(conn, register))
         items = [
             item
             for item in everything
-            if item.id > cursor and hall in ("", item.hall) and kind in ("", item.kind) and state in (None, item.state)
+            if item.hall in reach
+            and item.id > cursor
+            and hall in ("", item.hall)
+            and kind in ("", item.kind)
+            and state in (None, item.state)
         ]
         return MachinePage(items=items[:limit], next=items[limit - 1].id if len(items) > limit else None)
 

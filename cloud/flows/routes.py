@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
+from cloud.core.callers import REACH
 from cloud.core.clock import Clock, to_ms
 from cloud.core.errors import Invalid
 from cloud.flows.model import Case
@@ -76,8 +77,8 @@ def _add_reading(routes: APIRouter, service: FlowService, db: Database) -> None:
         """Cases, the newest first; staff find one by the code on the citizen's slip."""
         asked = {"hall": hall, "machine": machine, "item": item, "resume_code": resume_code}
         filters = {name: value for name, value in asked.items() if value}
-        before = _place(cursor)
-        found = await db.read(lambda conn: cases.listed(conn, filters, open, before, limit))
+        before, halls = _place(cursor), REACH.get().only
+        found = await db.read(lambda conn: cases.listed(conn, filters, open, before, limit, halls))
         more = found[-1] if len(found) == limit else None
         return CasePage(
             items=[case_view(one, service.task_of(one.case)) for one in found],

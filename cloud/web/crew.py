@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, StreamingResponse
 
+from cloud.core.callers import Permission
 from cloud.web.live import LiveAlert, LiveHall, LiveMachine
 from cloud.web.reading import HallReader
 from cloud.web.stream import LiveStream
@@ -21,6 +22,7 @@ class Fault:
     alert: LiveAlert
     hall_zh: str
     timezone: str
+    hall: str
     machine_zh: str
     place_zh: str
     place_en: str
@@ -31,9 +33,9 @@ def routes(pages: Pages, reader: HallReader, stream: LiveStream) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     async def values() -> dict[str, Any]:
-        halls = [await reader.live(hall.id) for hall in reader.halls]
+        halls = [await reader.live(hall.id) for hall in reader.seen_halls(Permission.SEE_FAULTS)]
         faults = sorted((fault for hall in halls for fault in faults_of(hall)), key=_newest_first)
-        return {"faults": faults, "now": halls[0].at, "halls": reader.halls, "here": "crew"}
+        return {"faults": faults, "now": reader.now(), "halls": reader.seen_halls(), "here": "crew"}
 
     @router.get("/crew")
     async def get_crew() -> HTMLResponse:
@@ -45,7 +47,8 @@ def routes(pages: Pages, reader: HallReader, stream: LiveStream) -> APIRouter:
 
     @router.get("/crew/stream")
     async def get_stream(request: Request) -> StreamingResponse:
-        return event_stream(stream, [hall.id for hall in reader.halls], last_event_id(request), only={"alerts"})
+        halls = [hall.id for hall in reader.seen_halls(Permission.SEE_FAULTS)]
+        return event_stream(stream, halls, last_event_id(request), only={"alerts"})
 
     return router
 
@@ -56,7 +59,7 @@ def faults_of(hall: LiveHall) -> Iterator[Fault]:
     for alert in hall.alerts:
         machine = machines.get(alert.machine)
         zh, en = ("", "") if machine is None else _place(hall, machine)
-        yield Fault(alert, hall.name_zh, hall.timezone, "" if machine is None else machine.name_zh, zh, en)
+        yield Fault(alert, hall.name_zh, hall.timezone, hall.hall, "" if machine is None else machine.name_zh, zh, en)
 
 
 def _place(hall: LiveHall, machine: LiveMachine) -> tuple[str, str]:

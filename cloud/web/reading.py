@@ -1,11 +1,13 @@
 """Reads the features and puts the snapshot of a hall together, from one consistent view of the store."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from cloud.alerts.model import Alert, AlertState, Severity
 from cloud.alerts.service import AlertService
 from cloud.alerts.states.advice import advice_for, severity_of
+from cloud.core.callers import CALLER, Permission
 from cloud.core.clock import Clock, from_ms
 from cloud.dispatch.model import Proposal, ProposalState
 from cloud.dispatch.service import DispatchService
@@ -53,6 +55,14 @@ class HallReader:
         self._stream = stream
         self._clock = clock
         self.halls: Sequence[HallProfile] = tuple(fleet.register.halls.values())
+
+    def seen_halls(self, permission: Permission = Permission.SEE_HALL) -> Sequence[HallProfile]:
+        """The halls in which the caller has a permission."""
+        return [hall for hall in self.halls if CALLER.get().may(permission, hall.id)]
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self._clock.now()
 
     def profile(self, hall: str) -> HallProfile:
         """A hall's profile. Raises NotFound."""

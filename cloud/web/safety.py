@@ -26,14 +26,20 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+# A year, as browsers' lists want it; said by https only (RFC 6797 section 7.2).
+STRICT_TRANSPORT = "max-age=31536000"
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class BrowserSafety:
-    """Middleware around the whole application. Programs that send no ``Origin`` are not browsers and pass."""
+    """Middleware around the whole application. Programs that send no ``Origin`` are not browsers and pass.
 
-    def __init__(self, app: ASGIApp) -> None:
+    ``https``: people reach this process through something that speaks it.
+    """
+
+    def __init__(self, app: ASGIApp, https: bool = False) -> None:
         self._app = app
+        self._https = https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 403 to a write that another site's page asks for; add the headers to everything else."""
@@ -49,6 +55,8 @@ class BrowserSafety:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if self._https or scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -8,6 +8,7 @@ from starlette.routing import Route
 from cloud.web import acts, api, crew, hall, login, ticket
 from cloud.web.acts import StaffActs
 from cloud.web.assets import Assets
+from cloud.web.login import LogIn
 from cloud.web.reading import HallReader
 from cloud.web.stream import LiveStream
 from cloud.web.templating import Pages
@@ -16,7 +17,7 @@ from cloud.wiring import Cloud
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """``api`` (below /api/v1) and ``staff`` are for staff, ``public`` and ``assets`` for everybody.
+    """``api`` goes below /api/v1; who may use which page stands in ``app.rules``.
 
     ``stream.close()`` ends the streams of all browsers: do it before the server waits for its connections. The
     application as a whole goes into ``problems.ProblemPages`` (with ``pages``) and ``safety.BrowserSafety``.
@@ -25,8 +26,7 @@ class Site:
     pages: Pages
     stream: LiveStream
     api: APIRouter
-    staff: APIRouter
-    public: APIRouter
+    pages_router: APIRouter
     assets: Route
 
 
@@ -37,18 +37,16 @@ def build_site(cloud: Cloud, stream: LiveStream | None = None) -> Site:
     stream = stream or LiveStream(cloud.settings.halls)
     reader = HallReader(cloud.db, cloud.fleet, cloud.queues, cloud.alerts, cloud.dispatch, stream, cloud.clock)
     cloud.bus.after_commit(stream.hear)
-    staff = APIRouter()
-    staff.include_router(hall.routes(pages, reader))
-    staff.include_router(crew.routes(pages, reader, stream))
-    staff.include_router(acts.routes(StaffActs(cloud.db, cloud.alerts, cloud.dispatch, cloud.clock)))
-    public = APIRouter()
-    public.include_router(ticket.routes(pages, reader, stream))
-    public.include_router(login.routes(pages, cloud.settings.staff_token.get_secret_value()))
+    everything = APIRouter()
+    everything.include_router(hall.routes(pages, reader))
+    everything.include_router(crew.routes(pages, reader, stream))
+    everything.include_router(acts.routes(StaffActs(cloud.db, cloud.alerts, cloud.dispatch, cloud.clock)))
+    everything.include_router(ticket.routes(pages, reader, stream))
+    everything.include_router(login.routes(LogIn(pages, cloud)))
     return Site(
         pages=pages,
         stream=stream,
         api=api.routes(reader, stream),
-        staff=staff,
-        public=public,
+        pages_router=everything,
         assets=assets.route(),
     )

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from cloud.core.callers import CALLER, Permission
 from cloud.web.assets import Assets
 from cloud.web.words import WORDS
 
@@ -23,7 +24,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(asset=assets.url, words=WORDS)
+        self._environment.globals.update(asset=assets.url, words=WORDS, caller=CALLER.get, may=_may)
         self._environment.filters.update(clock=clock, minutes=minutes, place=place, seconds=seconds)
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
@@ -33,6 +34,11 @@ class Pages:
     def answer(self, template: str, values: Mapping[str, Any], status: int = 200) -> HTMLResponse:
         """A page or a part of one that no cache may keep."""
         return HTMLResponse(self.render(template, values), status, {"Cache-Control": "no-store"})
+
+
+def _may(permission: str, hall: str = "") -> bool:
+    """Whether the caller may do it: what a page does not offer to others."""
+    return CALLER.get().may(Permission(permission), hall)
 
 
 def clock(at: datetime, timezone: str) -> str:

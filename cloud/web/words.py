@@ -96,6 +96,8 @@ FAULTS: Mapping[str, Word] = MappingProxyType(
         "battery_failed": Word("电池故障", "Battery failed"),
         "overload": Word("供电过载", "Overload"),
         "machine_offline": Word("整机离线", "Machine offline"),
+        "facts_missing": Word("记录未到齐", "Records missing"),
+        "clock_wrong": Word("时钟不准", "Clock wrong"),
     }
 )
 OTHER_FAULT = Word("设备故障", "Device fault")
@@ -134,12 +136,28 @@ NEXT: Mapping[str, Word] = MappingProxyType(
 )
 """What a citizen does next, by state of the ticket."""
 
+LOG_IN: Mapping[str, Word] = MappingProxyType(
+    {
+        "refused": Word("账号或口令不对，请再试。", "Account and password do not match. Please try again."),
+        "too_many_requests": Word("尝试次数过多，请稍后再试。", "Too many attempts. Please wait a while."),
+        "not_vouched_for": Word(
+            "统一身份认证未能确认，请再试。", "The identity provider did not confirm it. Please try again."
+        ),
+        "forbidden": Word(
+            "您的账号尚无任何权限，请联系管理员。", "Your account has no role here. Please ask an administrator."
+        ),
+        "unavailable": Word("统一身份认证暂时无法使用。", "The identity provider is not available now."),
+    }
+)
+"""What the log-in page says when it did not work, by the error's code."""
+
 PROBLEMS: Mapping[int, Word] = MappingProxyType(
     {
         401: Word("请先登录", "Log in first"),
         403: Word("不允许", "Not allowed"),
         404: Word("没有此页", "There is no such page"),
         409: Word("情况已变化，请再看一眼", "It has changed meanwhile: look again"),
+        429: Word("请求过于频繁，请稍后再试", "Too many requests: please wait a while"),
         422: Word("无法理解该请求", "The request could not be understood"),
         503: Word("暂时无法使用", "Not available now"),
     }

@@ -92,6 +92,7 @@ def write_files(plan: Plan, broker_port_of: dict[str, int]) -> None:
             "port": plan.cloud_port,
             "public_url": plan.cloud_url,
             "departments_url": plan.departments_url,
+            "demo": True,  # nobody logs in: it all stays on this machine
             "dispatch_interval_s": plan.dispatch_interval_s,
         },
     )

@@ -21,7 +21,7 @@ _sequences = count(1)
 @asynccontextmanager
 async def open_cloud(url: str, folder: Path, clock: SetClock) -> AsyncIterator[Cloud]:
     """Build the cloud on this database and prepare it as a start of the process does."""
-    cloud = build(CloudSettings(data_dir=folder, database_url=url, halls=[HALL]), clock)
+    cloud = build(CloudSettings(data_dir=folder, database_url=url, halls=[HALL], demo=True), clock)
     metadata.create_all(cloud.db.write_engine)
     async with cloud.db:
         for prepare in cloud.preparations:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvicorn
-from pydantic import SecretStr
 
 from cloud.app.http import create_app
 from cloud.core.clock import SetClock
@@ -94,14 +93,14 @@ class PageHouse:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, port: int, hall: str = HALL, token: str = "") -> AsyncIterator[PageHouse]:
+async def open_house(folder: Path, port: int, hall: str = HALL, demo: bool = True) -> AsyncIterator[PageHouse]:
     """A house with an empty store, ready for visitors. A hall of the test's own stands in ``folder/profiles``."""
     clock = SetClock(MORNING)
     profiles = folder / "profiles"
     settings = CloudSettings(
         data_dir=folder,
         halls=[hall],
-        staff_token=SecretStr(token),
+        demo=demo,
         profiles_dir=profiles if profiles.exists() else None,
     )
     async with open_cloud_with(settings, clock) as cloud:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import aiomqtt
 import httpx
-from pydantic import SecretStr
 
 from cloud.app.http import create_app
 from cloud.app.process import prepare_schema
@@ -43,19 +42,19 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    folder: Path, *, broker: str = "mqtt://127.0.0.1:1", database_url: str = "", token: str = "", connect: bool = True
+    folder: Path, *, broker: str = "mqtt://127.0.0.1:1", database_url: str = "", demo: bool = True, connect: bool = True
 ) -> AsyncIterator[House]:
-    """A cloud with its data in ``folder``; with ``connect`` False no job runs."""
+    """A cloud with its data in ``folder``; with ``connect`` False no job runs, with ``demo`` False people log in."""
     settings = CloudSettings(
         data_dir=folder,
         broker=broker,
         database_url=database_url,
-        staff_token=SecretStr(token),
+        demo=demo,
         public_url="http://hall",
     )
     cloud = build(settings)
     transport = httpx.ASGITransport(create_app(cloud), raise_app_exceptions=False)
-    async with cloud.db, httpx.AsyncClient(transport=transport, base_url="http://cloud") as http:
+    async with cloud.db, httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
         prepare_schema(cloud, migrate=True)
         for prepare in cloud.preparations:
             await cloud.db.write(prepare)

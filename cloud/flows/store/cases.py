@@ -1,6 +1,6 @@
 """Statements on cases, their effects and their secrets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -98,10 +98,15 @@ def next_deadline(conn: sa.Connection) -> int | None:
 
 
 def listed(
-    conn: sa.Connection, filters: Mapping[str, str], open_only: bool, before: tuple[int, str] | None, limit: int
+    conn: sa.Connection,
+    filters: Mapping[str, str],
+    open_only: bool,
+    before: tuple[int, str] | None,
+    limit: int,
+    halls: Collection[str] | None = None,
 ) -> Sequence[Stored]:
-    """Cases, the newest first, after the place ``before`` (started_ms, case_id)."""
-    query = cases.select()
+    """Cases, the newest first, after the place ``before`` (started_ms, case_id); of ``halls`` only, None: of all."""
+    query = cases.select() if halls is None else cases.select().where(cases.c.hall.in_(halls))
     for name, value in filters.items():
         query = query.where(cases.c[name] == value)
     if open_only:

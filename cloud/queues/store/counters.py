@@ -37,6 +37,11 @@ def get(conn: sa.Connection, name: str) -> Counter:
     return found[0]
 
 
+def halls_with(conn: sa.Connection, counter: str) -> Sequence[str]:
+    """The halls that have a counter with this short id."""
+    return list(conn.execute(sa.select(counters.c.hall).where(counters.c.counter == counter)).scalars())
+
+
 def at_machine(conn: sa.Connection, machine: str) -> Counter | None:
     """The counter whose counter set this machine is."""
     row = conn.execute(counters.select().where(counters.c.machine == machine)).mappings().first()

@@ -40,7 +40,7 @@ class Door:
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     async with open_cloud(f"sqlite:///{tmp_path}/cloud.db", tmp_path / "cloud", SetClock(MORNING)) as cloud:
         transport = httpx.ASGITransport(create_app(cloud), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://cloud") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             yield Door(cloud, http)
 
 

@@ -99,7 +99,8 @@ def test_without_a_broker_the_cloud_is_up_but_not_ready(config: Path, tmp_path: 
     ("line", "message"),
     [
         ('databse_url = ""', "database_url"),
-        ('host = "0.0.0.0"', "staff_token"),
+        ('host = "0.0.0.0"\ndemo = true', "demo"),
+        ('staff_token = "t"', "staff_token"),
         ('broker = "mqtt://10.0.0.1"', "expected mqtts:// to another host"),
         ('halls = ["demo-hal"]', "demo-hall"),
         ("port = 0", "port"),

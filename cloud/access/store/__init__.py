@@ -1,0 +1,1 @@
+"""The tables of access and every statement on them."""
