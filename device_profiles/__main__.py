@@ -105,7 +105,8 @@ def _new(options: argparse.Namespace) -> int:
         written = new_protocol(options.id, options.protocol, options.capability, name, catalog, options.root)
     for path in written:
         print(path)
-    print(f"next: python -m pytest tests -k {options.id}, then CONTRIBUTING.md", file=sys.stderr)
+    names = f"{options.id} or {(options.protocol or options.id).replace('-', '_')}"
+    print(f"next: .venv/bin/python -m pytest tests/contracts tests/firmware_bridge -k '{names}'", file=sys.stderr)
     return 0
 
 

@@ -35,7 +35,7 @@ async def _called(room: Room, counter: Counter, served: str) -> str:
     shown = _shown(room, counter)
     if shown and shown != served:
         return shown  # a call that took longer than this clerk cared to look
-    if room.see(counter.machine, "caller")["events_held"]:
+    if room.see(counter.machine, "caller").get("events_held"):
         return ""  # the lamp of the last key still blinks: pressing again would call somebody else, too
     if not room.press(counter.machine, "caller", "press_key", key="call_next"):
         return ""
@@ -77,7 +77,7 @@ async def _be_rated(room: Room, counter: Counter, rng: random.Random) -> None:
         return
     deadline = _now() + CALL_TAKES_S
     while _now() < deadline:
-        if room.see(counter.machine, "pad")["mode"] == "ask_rating":
+        if room.see(counter.machine, "pad").get("mode") == "ask_rating":
             await room.tempo.spend(rng.uniform(2, 6))
             if room.press(counter.machine, "pad", "touch_grade", grade=rng.choices(GRADES, GRADE_WEIGHTS)[0]):
                 room.counts["rated"] += 1
@@ -92,7 +92,7 @@ async def _take_a_break(room: Room, counter: Counter, rng: random.Random) -> Non
 
 
 def _shown(room: Room, counter: Counter) -> str:
-    shown = str(room.see(counter.machine, "display")["ticket"])
+    shown = str(room.see(counter.machine, "display").get("ticket", ""))  # a board may show something else
     if not shown.isdigit():
         return shown
     # A board of digits shows no letter: the clerk looks who stands up.

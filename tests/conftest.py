@@ -13,6 +13,9 @@ import pytest
 
 from tests.servers import mosquitto, parts, postgres, process, victoria
 
+# Checks that stand in modules of their own: a failed one should show its values too.
+pytest.register_assert_rewrite("tests.firmware_bridge.vector_checks")
+
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 

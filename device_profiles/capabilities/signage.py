@@ -10,7 +10,7 @@ class SignageStatus(Status):
 
 
 class DisplayArgs(Shape):
-    """What is shown: a ticket number such as ``A012`` (empty: none), the counter's number, a text line."""
+    """What is shown: a ticket number such as ``A012`` (empty: nobody is called), the counter's number, a text line."""
 
     ticket: str = Field(default="", max_length=8)
     counter: int = Field(default=0, ge=0, le=999)

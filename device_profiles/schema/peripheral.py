@@ -46,8 +46,8 @@ class Hid(_File):
 class Usb(_File):
     """Bulk endpoints of a device with ``attachment = "usb"``.
 
-    Where ``header`` is set, the first bytes of every frame go as a transfer of their own, and its last two bytes hold the
-    length of what follows, big-endian (readers with an SAM_V module).
+    Where ``header`` is set, the first bytes of every frame go as a transfer of their own, and its last two bytes hold
+    the length of what follows, big-endian (readers with an SAM_V module).
     """
 
     header: int = Field(default=0, ge=0, le=64, description="bytes of that first transfer; 0: frames are not parted")
@@ -156,7 +156,10 @@ class PeripheralProfile(_File):
     options: dict[str, Any] = Field(default_factory=dict, description="quirks, checked by the driver's Options")
     simulator: dict[str, Any] = Field(default_factory=dict, description="what only the simulated device knows")
     harmless_bytes: int = Field(
-        default=0, ge=0, le=64, description="first bytes of a frame that say nothing about a person (recordings keep them)"
+        default=0,
+        ge=0,
+        le=64,
+        description="first bytes of a frame that say nothing about a person (recordings keep them)",
     )
     update: Update | None = Field(default=None, description="how its firmware is updated; none: not from here")
     faults: list[FaultButton] = Field(default_factory=list, description="faults to inject and to recognise")

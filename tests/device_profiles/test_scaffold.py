@@ -33,40 +33,49 @@ def _passes(checkout: Path, *words: str) -> str:
 
 
 def test_a_new_protocol_passes_everything_as_it_is_written(checkout: Path) -> None:
-    words = ["new", "acme-gate", "--protocol", "acme_gate", "--capability", "signage", "--name", "Acme gate sign"]
+    words = [
+        "new",
+        "invented-gate",
+        "--protocol",
+        "invented_gate",
+        "--capability",
+        "signage",
+        "--name",
+        "Invented gate sign",
+    ]
     assert main([*words, "--root", str(checkout)]) == 0
-    written = [str(path.relative_to(checkout)) for path in checkout.rglob("*acme_gate*.py")]
+    written = [str(path.relative_to(checkout)) for path in checkout.rglob("*invented_gate*.py")]
     assert len(written) == 5
     _passes(checkout, "ruff", "format", "--check", "--no-cache", *written)
     _passes(checkout, "ruff", "check", "--no-cache", *written)
     told = _passes(checkout, "pytest", "-q", "-p", "no:cacheprovider", "tests/contracts/test_capability_contract.py",
-                   "tests/firmware_bridge/test_vectors.py", "tests/firmware_bridge/test_acme_gate_driver.py",
-                   "-k", "acme")  # fmt: skip
+                   "tests/firmware_bridge/test_vectors.py", "tests/firmware_bridge/test_invented_gate_driver.py",
+                   "-k", "invented")  # fmt: skip
     assert " passed" in told
     assert "failed" not in told
 
 
 def test_a_new_model_passes_as_it_is_written(checkout: Path) -> None:
-    words = ["new", "acme-t58", "--like", "epson-compatible-80", "--name", "Acme T58", "--root", str(checkout)]
+    words = ["new", "invented-58", "--like", "epson-compatible-80", "--name", "Invented 58", "--root", str(checkout)]
     assert main(words) == 0
     told = _passes(checkout, "pytest", "-q", "-p", "no:cacheprovider", "tests/contracts/test_capability_contract.py",
-                   "tests/firmware_bridge/test_acme_t58.py", "-k", "acme")  # fmt: skip
+                   "tests/firmware_bridge/test_invented_58.py", "-k", "invented")  # fmt: skip
     assert " passed" in told
-    text = (checkout / "device_profiles/peripherals/acme-t58.toml").read_text()
-    assert 'name = "Acme T58"' in text
+    text = (checkout / "device_profiles/peripherals/invented-58.toml").read_text()
+    assert 'name = "Invented 58"' in text
     assert "Epson" not in text
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["Acme T58", "--like", "grow-gm65"], "acme-t58"),
+        (["Invented 58", "--like", "grow-gm65"], "acme-t58"),
         (["grow-gm65", "--like", "grow-gm65"], "taken"),
-        (["acme-t58", "--like", "grow-gm66"], "grow-gm65"),
-        (["acme-t58", "--protocol", "Acme!", "--capability", "printer"], "module's name"),
-        (["acme-t58", "--protocol", "acme", "--capability", "printr"], "printer"),
-        (["acme-t58", "--like", "grow-gm65", "--name", 'T58 "small"'], "printable"),
-        (["acme-t58", "--protocol", "gm65", "--capability", "printer"], "exist"),
+        (["invented-58", "--like", "grow-gm66"], "grow-gm65"),
+        (["invented-58", "--protocol", "Invented!", "--capability", "printer"], "module's name"),
+        (["invented-58", "--protocol", "invented", "--capability", "printr"], "printer"),
+        (["invented-58", "--like", "grow-gm65", "--name", 'T58 "small"'], "printable"),
+        (["invented-58", "--protocol", "gm65", "--capability", "printer"], "exist"),
     ],
 )
 def test_what_cannot_be_made_is_refused_with_words(checkout: Path, words: list[str], told: str) -> None:
@@ -78,4 +87,4 @@ def test_what_cannot_be_made_is_refused_with_words(checkout: Path, words: list[s
 
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="checkout"):
-        main(["new", "acme-t58", "--like", "grow-gm65", "--root", str(tmp_path)])
+        main(["new", "invented-58", "--like", "grow-gm65", "--root", str(tmp_path)])
