@@ -1,8 +1,8 @@
 """Answers of a NUT server (upsd): lines of text, one by one or as a list.
 
-Source: NUT developer guide, network protocol; the same as aionut reads (two sources). ``BEGIN LIST VAR ups`` .. ``END
-LIST VAR ups``, ``OK ..``, ``ERR CODE ..``; TCP port 3493. There is no checksum; what does not look like an answer is
-passed over. The requests are aionut's; here are only those that it does not have, or would write into a log.
+Source: NUT developer guide, network protocol; aionut reads the same (two sources; the tests compare). TCP port 3493.
+``BEGIN LIST VAR ups`` .. ``END LIST VAR ups``, ``OK ..``, ``ERR CODE ..``. There is no checksum; what looks like no
+answer is passed over. In a value, quotes and backslashes stand behind a backslash.
 """
 
 import re
@@ -19,6 +19,10 @@ _OPENING = re.compile(rb"BEGIN LIST ((UPS|VAR|RW|CMD)(?: [^\x00-\x1f]+)?)\n")
 _CANDIDATE = re.compile(rb"B(?:E|\Z)|O(?:K|\Z)|E(?:R|\Z)")
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f]")  # all but the line's end
 _WORD = re.compile(r"[!#-\[\]-~]+")  # no blanks, quotes, backslashes or control characters
+_LINES = {kind: re.compile(rb"(?:%s [^\x00-\x1f]*\n)*" % kind) for kind in (b"UPS", b"VAR", b"RW", b"CMD")}
+_SUPPLY = re.compile(rb"^UPS ([!#-\[\]-~]+) ", re.MULTILINE)
+_VARIABLE = re.compile(rb'^VAR [!-~]+ ([!-~]+) "([^"\\\n]*(?:\\.[^"\\\n]*)*)"$', re.MULTILINE)
+_ESCAPED = re.compile(r"\\(.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,34 @@ def encode_password(password: str) -> bytes:
     return f"PASSWORD {_checked('password', password)}\n".encode("ascii")
 
 
+def encode_list(of: str) -> bytes:
+    """Ask for ``UPS`` (the supplies) or ``VAR`` and the name of a supply."""
+    kind, *names = of.split(" ")
+    return " ".join(("LIST", kind, *(_checked("ups", name) for name in names))).encode("ascii") + b"\n"
+
+
+def encode_command(ups: str, name: str) -> bytes:
+    """Run an instant command."""
+    return f"INSTCMD {_checked('ups', ups)} {_checked('command', name)}\n".encode("ascii")
+
+
 def encode_set(ups: str, variable: str, value: str) -> bytes:
     """Set a variable."""
     return f'SET VAR {_checked("ups", ups)} {_checked("variable", variable)} "{_checked("value", value)}"\n'.encode()
+
+
+def parse_supplies(listing: Listing) -> list[str]:
+    """The names in a list of supplies."""
+    return sorted(name.decode("ascii") for name in _SUPPLY.findall(listing.text))
+
+
+def parse_variables(listing: Listing) -> dict[str, str]:
+    """The values in a list of variables; what is no text in UTF-8 is replaced."""
+    found = {}
+    for name, value in _VARIABLE.findall(listing.text):
+        text = value.decode("utf-8", "replace")
+        found[name.decode("ascii")] = _ESCAPED.sub(r"\1", text) if "\\" in text else text
+    return found
 
 
 class NutCodec:
@@ -104,15 +133,12 @@ def _find_here(pending: bytes) -> Found:
 
 def _find_list(pending: bytes, start: int, of: bytes, kind: bytes) -> Found:
     """A list is a list of one kind: a line of another kind means that its end was lost."""
+    lines = _LINES[kind].match(pending, start)
+    end = start if lines is None else lines.end()
     closing = b"END LIST " + of + b"\n"
-    while end := pending.find(b"\n", start) + 1:
-        line = pending[start:end]
-        if line == closing:
-            return frame(end)
-        if not line.startswith(kind + b" ") or _CONTROL.search(line):
-            return skip(1)
-        start = end
-    return NEED_MORE if len(pending) < LONGEST_ANSWER else skip(1)
+    if pending.startswith(closing, end):
+        return frame(end + len(closing))
+    return NEED_MORE if pending.find(b"\n", end) < 0 and len(pending) < LONGEST_ANSWER else skip(1)
 
 
 def _reply(data: bytes) -> Reply:

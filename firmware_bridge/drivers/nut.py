@@ -1,7 +1,7 @@
 """Uninterruptible power supplies behind NUT (Network UPS Tools): one supply of a upsd server.
 
-Source: NUT developer guide (network protocol; names of variables and instant commands); aionut reads the answers. The
-tokens of ``ups.status`` are from memory of that guide: OL, OB, LB, RB, OVER, BYPASS; others mean nothing here.
+Source: NUT developer guide (network protocol; names of variables and instant commands); the tokens
+of ``ups.status`` are from memory of that guide: OL, OB, LB, RB, OVER, BYPASS; others mean nothing here.
 """
 
 from pathlib import Path
@@ -38,7 +38,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ups: str = Field(default="", pattern=r"^[!-~]*$", description="its name on the server; empty: the only one")
+    ups: str = Field(default="", pattern=r"^[!#-\[\]-~]*$", description="its name on the server; empty: the only one")
     username: str = Field(default="", description="of upsd.users; reading needs none")
     password_file: str = Field(default="", description="file with the password, readable by the agent only")
 
@@ -60,7 +60,7 @@ class Driver:
         self._options = options
         self._password = password
         self._ups = options.ups
-        self._readings: dict[str, float] = {}
+        self._told: dict[str, str] = {}
 
     async def identify(self) -> Identity:
         self._ups = self._options.ups or await self._only_one()
@@ -82,7 +82,7 @@ class Driver:
         try:
             told = await self._look()
         except SupplyAbsent:
-            self._readings = {}
+            self._told = {}
             return PowerStatus(device=DeviceState.OFFLINE)
         tokens = set(told.get("ups.status", "").split())
         return PowerStatus(
@@ -107,18 +107,20 @@ class Driver:
         """A supply holds no events."""
 
     def counters(self) -> dict[str, float]:
-        return self._link.counters.as_metrics() | self._readings
+        readings = {
+            metric: float(self._told[name])
+            for name, metric in _READINGS.items()
+            if _is_number(self._told.get(name, ""))
+        }
+        return self._link.counters.as_metrics() | readings
 
     async def close(self) -> None:
         await self._link.close()
 
     async def _look(self) -> dict[str, str]:
         self._ups = self._ups or await self._only_one()
-        told = await self._client.variables(self._ups)
-        self._readings = {
-            metric: float(told[name]) for name, metric in _READINGS.items() if _is_number(told.get(name, ""))
-        }
-        return told
+        self._told = await self._client.variables(self._ups)
+        return self._told
 
     async def _shut_down(self, delay_s: int) -> None:
         """The delay is a variable of the supply: a supply that has another one and keeps it is not switched off."""

@@ -4,7 +4,11 @@ import pytest
 from aionut import AIONUTClient, NUTCommandError, NUTLoginError
 
 from device_profiles.catalog import load_catalog
+from firmware_bridge.clock import SystemClock
+from firmware_bridge.codecs.nut import Listing, NutCodec, parse_variables
+from firmware_bridge.drivers._nut_client import NutClient
 from firmware_bridge.errors import TransportLost
+from firmware_bridge.link import Link
 from firmware_bridge.registry import load_driver, transport_for
 from simulators.peripherals import build_peer
 from simulators.peripherals.nut import Upsd
@@ -32,6 +36,32 @@ async def test_aionut_reads_and_commands_our_upsd() -> None:
                 await client.list_vars("other")
         finally:
             client.shutdown()
+
+
+async def test_aionut_and_we_read_the_same() -> None:
+    profile = load_catalog().peripheral("nut-ups")
+    async with serve_upsd(upsd()) as port:
+        theirs = AIONUTClient(port=port, timeout=5)
+        transport = transport_for(profile, f"tcp://127.0.0.1:{port}")
+        await transport.open()
+        ours = NutClient(Link(transport, NutCodec(), SystemClock(), reply_s=5, attempts=1))
+        try:
+            assert await ours.supplies() == sorted(await theirs.list_ups())
+            assert await ours.variables("hallups") == await theirs.list_vars("hallups")
+        finally:
+            await transport.close()
+            theirs.shutdown()
+
+
+def test_quotes_in_a_value_are_read() -> None:
+    text = (
+        b'BEGIN LIST VAR u\nVAR u a "the \\"big\\" one"\nVAR u b ""\nVAR u c "\\\\"\nVAR u d broken\nEND LIST VAR u\n'
+    )
+    codec = NutCodec()
+    codec.feed(text)
+    listing = codec.next_reply()
+    assert isinstance(listing, Listing)
+    assert parse_variables(listing) == {"a": 'the "big" one', "b": "", "c": "\\"}
 
 
 async def test_aionut_is_refused_with_a_wrong_password() -> None:
