@@ -41,7 +41,13 @@ def run(settings: EdgeSettings, options: argparse.Namespace) -> int:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
-    asyncio.run(_run_until_signal(settings))
+    from edge_agent.app import RestartAsked  # here: `check` need not load MQTT and the drivers
+
+    try:
+        asyncio.run(_run_until_signal(settings))
+    except RestartAsked:
+        # In place, with everything closed: whoever supervises us sees the same process.
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     return 0
 
 
@@ -92,7 +98,7 @@ def _slots_now(plan: MachinePlan) -> tuple[dict[str, dict[str, Any]], list[str]]
 
 def outbox(settings: EdgeSettings, options: argparse.Namespace) -> int:
     """Show what waits for the cloud, also while the agent runs."""
-    from edge_agent.app import OUTBOX_FILE
+    from edge_agent.assembly import OUTBOX_FILE
     from edge_agent.outbox.sqlite import read_depth
 
     path = settings.data_dir / OUTBOX_FILE

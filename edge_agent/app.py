@@ -1,51 +1,55 @@
 """The composition root: the one place that chooses adapters and connects the parts of an agent."""
 
 import asyncio
-import fcntl
 import logging
-import os
-import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from device_profiles.configuration import make_folder
 from device_profiles.errors import ConfigurationError
 from device_profiles.messages.facts import Sample, Samples
 from device_profiles.messages.inventory import Inventory
+from device_profiles.messages.topics import AGENT_SLOT
+from device_profiles.messages.twin import field_digests
 from edge_agent import __version__
 from edge_agent.addresses import UsbAddress
-from edge_agent.commands import journal
+from edge_agent.assembly import boot_id, opened_files, resident_mib, runner, sole_owner
 from edge_agent.commands.execute import Executor
 from edge_agent.commands.journal import Journal
+from edge_agent.commands.proof import ProvenSlot
 from edge_agent.devices.choice import choose_source
 from edge_agent.devices.matching import wants_of
 from edge_agent.devices.places import Finder, subsystems_of
-from edge_agent.errors import AgentError, OutboxFull
-from edge_agent.local_flows import book
+from edge_agent.errors import AgentError, MachineBusy, OutboxFull
+from edge_agent.lease import Lease
 from edge_agent.local_flows.book import TicketBook
 from edge_agent.local_flows.ticket import TicketDesk, TicketParts
 from edge_agent.outbox.keeping import Limits, TelemetryKeeper, free_mib
 from edge_agent.outbox.sqlite import SqliteOutbox
-from edge_agent.plan import MachinePlan, Mounted, plan_machine
-from edge_agent.ports import Clock, Lane, Place, SlotView
+from edge_agent.plan import MachinePlan, plan_machine
+from edge_agent.ports import Clock, Lane, SlotView, Uplink
 from edge_agent.screen.board import Board
 from edge_agent.screen.desk import DeskParts, ScreenDesk
+from edge_agent.screen.guard import CitizenGuard
 from edge_agent.screen.slot import ScreenSlot
 from edge_agent.settings import EdgeSettings
 from edge_agent.slots.inventory import slot_inventory
 from edge_agent.slots.runner import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, SlotParts, SlotRunner
-from edge_agent.storage import DurableFile, Values, values
+from edge_agent.storage import DurableFile, Values
 from edge_agent.timing import Backoff, SystemClock
 from edge_agent.twin import Desired, Reported
 from edge_agent.uplink.address import address_of
 from edge_agent.uplink.mqtt import MqttUplink
+from edge_agent.uplink.road import settings_for
 from edge_agent.uplink.sender import Pace
 from edge_agent.uplink.session import CloudSession, SessionParts, presence_of
-from firmware_bridge.drivers import Driver
-from firmware_bridge.registry import load_driver, transport_for
+from edge_agent.uplink.trial import Road, TrialParts, UplinkTrials
+from edge_agent.vendor.mode import VendorMode
+from edge_agent.vendor.slot import AgentSlot
+from edge_agent.vendor.states import VendorState
+from firmware_bridge.registry import transport_for
 from firmware_bridge.transports.shared import SharedLines
 
 if TYPE_CHECKING:
@@ -53,11 +57,7 @@ if TYPE_CHECKING:
     from firmware_bridge.update.ports import Record, Told
     from firmware_bridge.update.procedure import Release
 
-OUTBOX_FILE = "outbox.db"
-MACHINE_FILE = "machine.db"
 FIRMWARE_FOLDER = "firmware"
-MACHINE_SCHEMA = values.SCHEMA + journal.SCHEMA + book.SCHEMA
-MACHINE_ROOM_MIB = 4
 _log = logging.getLogger(__name__)
 
 
@@ -79,16 +79,31 @@ class Agent:
         wants = wants_of(plan)
         self._devices = choose_source(subsystems_of(wants), self._clock)
         finder = Finder(self._devices, wants, self._clock)
-        parts = SlotParts(self._clock, outbox, self, _boot_id(), Values(file))
+        parts = SlotParts(self._clock, outbox, self, boot_id(), Values(file))
         lines = SharedLines(transport_for)
         self._runners = {
-            name: _runner(name, mounted, finder.place(name), parts, lines) for name, mounted in plan.slots.items()
+            name: runner(name, mounted, finder.place(name), parts, lines) for name, mounted in plan.slots.items()
         }
-        self._executor = Executor(Journal(file), outbox, self._views(), self._desired, self._clock)
+        self._restart = asyncio.Event()
+        self._lease = Lease(Values(file), self._clock)
+        commands_journal, runners = Journal(file), self._runners.items()
+        self._proven: dict[str, SlotView] = {
+            name: ProvenSlot(name, runner, commands_journal, self._clock) for name, runner in runners
+        }
+        self._vendor = VendorMode(
+            self._lease, list(self._runners.values()), outbox, Values(file), self._clock, self._vendor_changed
+        )
+        self._itself = AgentSlot(
+            settings.machine, self._vendor, self._printer(), Values(file), self._clock, self._restart.set
+        )
+        self._guard = CitizenGuard(self._board, self._lease, lambda: self._vendor.state is not VendorState.OFF)
+        executing = {**self._views(), AGENT_SLOT: self._itself}
+        self._executor = Executor(commands_journal, outbox, executing, self._desired, self._clock, self._lease)
         by_capability: dict[str, SlotView] = {view.capability: view for view in self._views().values()}
         ticket_parts = TicketParts(self._book, outbox, self._desired, self._clock, by_capability)
         self._tickets = TicketDesk(ticket_parts)
         self._session = self._cloud_session()
+        self._uplinks = self._uplink_trials(Values(file))
         self._desk = ScreenDesk(
             DeskParts(
                 machine=settings.machine,
@@ -101,6 +116,7 @@ class Agent:
                 clock=self._clock,
                 by_capability=by_capability,
                 online=lambda: self._session.online,
+                guard=self._guard,
             )
         )
 
@@ -113,20 +129,49 @@ class Agent:
         """Serve until ``stop`` is set; then leave in order: presence offline, devices closed."""
         await self._desired.open()
         await self._reported.open()
+        await self._lease.open()
+        await self._vendor.open()
+        await self._uplinks.open()
         self._report_agent()
         if self._plan.profile.screen:
             self._reported.set("screen", self._screen.status.model_dump(mode="json"))
         await self._executor.recover()
         await self._tickets.recover()
         self._devices.open()
+        restart = False
         try:
             async with asyncio.TaskGroup() as group:
                 for work in self._works(stop):
                     group.create_task(work())
         except* _Stopped:
             _log.info("agent: stopped")
+        except* RestartAsked:
+            restart = True
         finally:
             self._devices.close()
+        if restart:
+            raise RestartAsked
+
+    def _vendor_changed(self) -> None:
+        self._report_agent()
+        self._board.touch()
+
+    def _printer(self) -> SlotView | None:
+        return next((view for view in self._proven.values() if view.capability == "printer"), None)
+
+    async def _until_restart(self) -> None:
+        await self._restart.wait()
+        raise RestartAsked
+
+    async def _follow_vendor_wish(self) -> None:
+        """Vendor mode by the twin: newest decides."""
+        while True:
+            version = self._desired.twin.version
+            try:
+                await self._vendor.follow(self._desired.agent.vendor_mode)
+            except MachineBusy as busy:
+                _log.warning("vendor mode: %s", busy)
+            await self._desired.wait_beyond(version)
 
     def _works(self, stop: asyncio.Event) -> list[Callable[[], Coroutine[None, None, None]]]:
         works: list[Callable[[], Coroutine[None, None, None]]] = [
@@ -135,11 +180,12 @@ class Agent:
             self._session.run,
             self._keeper.run,
         ]
-        works += [self._sample, self._follow_desired, partial(_until, stop)]
+        works += [self._sample, self._follow_desired, partial(_until, stop), self._until_restart]
+        works += [self._lease.run, self._vendor.run, self._uplinks.run, self._follow_vendor_wish]
         if any((self._settings.data_dir / FIRMWARE_FOLDER).glob("*/coming")):  # an update was cut short
             works.append(self._recover_updates)
         if self._plan.profile.screen:
-            works.append(self._board.run)
+            works += [self._board.run, self._guard.run]
         if self._settings.screen_port:
             works.append(self._serve_screen)
         return works
@@ -155,7 +201,7 @@ class Agent:
         from edge_agent.updates.machine import MachineUpdates  # here: a machine without updates loads no cryptography
 
         parts = _update_parts(self._settings, self._outbox, self._clock)
-        await MachineUpdates(self._runners, parts, transport_for, lambda: bool(self._board.view.session_id)).recover()
+        await MachineUpdates(self._runners, parts, transport_for, self._lease).recover()
 
     async def _sample(self) -> None:
         """Telemetry, for ever; a full outbox costs a sample and nothing else."""
@@ -171,7 +217,7 @@ class Agent:
     async def _agent_sample(self) -> Sample:
         depth = await self._outbox.depth()
         metrics = {
-            "rss_mib": _resident_mib(),
+            "rss_mib": resident_mib(),
             "outbox_business": float(depth.business),
             "outbox_telemetry": float(depth.telemetry),
             "outbox_fill": depth.fill,
@@ -192,11 +238,19 @@ class Agent:
             await self._desired.wait_beyond(version)
 
     def _report_agent(self) -> None:
-        agent = {"version": __version__, "epoch": self._outbox.epoch, "desired_version": self._desired.twin.version}
+        twin = self._desired.twin
+        agent: dict[str, Any] = {
+            "version": __version__,
+            "epoch": self._outbox.epoch,
+            "desired_version": twin.version,
+            "desired": field_digests(twin.values),
+            "uplink": {"broker": self._uplinks.road.broker, "trial": self._uplinks.outcome},
+            "vendor_mode": {"phase": self._vendor.state, "until": _text(self._vendor.until)},
+        }
         self._reported.set("agent", agent)
 
     def _views(self) -> dict[str, SlotView]:
-        views: dict[str, SlotView] = dict(self._runners)
+        views: dict[str, SlotView] = dict(self._proven)
         if self._plan.profile.screen:
             views["screen"] = self._screen
         return views
@@ -219,19 +273,39 @@ class Agent:
             clock=self._clock,
             pace=Pace(self._settings.backlog_rows_per_s),
         )
-        uplink = MqttUplink(address_of(self._settings), parts.machine, presence_of(parts, "offline").to_bytes())
-        return CloudSession(uplink, parts, Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S))
+        will = presence_of(parts, "offline").to_bytes()
+        return CloudSession(self._uplink(self._settings, will), parts, Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S))
+
+    def _uplink_trials(self, remembered: Values) -> UplinkTrials:
+        will = presence_of(self._session.parts, "offline").to_bytes()
+
+        def build(road: Road) -> Uplink:
+            return self._uplink(settings_for(road, self._settings), will)
+
+        parts = TrialParts(
+            session=self._session,
+            build=build,
+            desired=self._desired,
+            lease=self._lease,
+            outbox=self._outbox,
+            remembered=remembered,
+            clock=self._clock,
+        )
+        return UplinkTrials(Road(self._settings.broker), parts, self._report_agent)
+
+    def _uplink(self, settings: EdgeSettings, will: bytes) -> Uplink:
+        return MqttUplink(address_of(settings), settings.machine, will)
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
 
 
 async def run_agent(settings: EdgeSettings, stop: asyncio.Event) -> None:
-    """Run one machine until ``stop``. Raises ConfigurationError, ProfileError, AgentError."""
+    """Run one machine until ``stop``. Raises RestartAsked, ConfigurationError, ProfileError, AgentError."""
     plan = plan_machine(settings)
     async with AsyncExitStack() as stack:
-        stack.enter_context(_sole_owner(settings))
-        outbox, file = await stack.enter_async_context(_files(settings))
+        stack.enter_context(sole_owner(settings))
+        outbox, file = await stack.enter_async_context(opened_files(settings))
         await Agent(settings, plan, outbox, file).run(stop)
 
 
@@ -250,8 +324,8 @@ async def update_firmware(settings: EdgeSettings, slot: str, release: "Release",
     if isinstance(mounted.port, UsbAddress):
         raise ConfigurationError(f"ports.{slot}: expected a file or a URL for an update, got {mounted.port}")
     async with AsyncExitStack() as stack:
-        stack.enter_context(_sole_owner(settings))
-        outbox, _ = await stack.enter_async_context(_files(settings))
+        stack.enter_context(sole_owner(settings))
+        outbox, _ = await stack.enter_async_context(opened_files(settings))
         parts = _update_parts(settings, outbox, SystemClock())
         line = FollowedLine(lambda: transport_for(mounted.profile, str(mounted.port)))
         return await SlotUpdate(slot, mounted.profile, parts, told).run(release, line)
@@ -263,6 +337,14 @@ def _update_parts(settings: EdgeSettings, outbox: SqliteOutbox, clock: Clock) ->
     return UpdateParts(settings.machine, settings.data_dir / FIRMWARE_FOLDER, settings.firmware_keys, outbox, clock)
 
 
+class RestartAsked(Exception):
+    """The agent was asked to begin anew; everything is closed in order when this arrives."""
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
 class _Stopped(Exception):
     """Ends the task group when somebody asked for it."""
 
@@ -270,56 +352,3 @@ class _Stopped(Exception):
 async def _until(stop: asyncio.Event) -> None:
     await stop.wait()
     raise _Stopped
-
-
-@asynccontextmanager
-async def _files(settings: EdgeSettings) -> AsyncIterator[tuple[SqliteOutbox, DurableFile]]:
-    now = SystemClock().now()
-    outbox = SqliteOutbox(settings.data_dir / OUTBOX_FILE, room_mib=settings.outbox_mib)
-    file = DurableFile(settings.data_dir / MACHINE_FILE, MACHINE_SCHEMA, room_mib=MACHINE_ROOM_MIB)
-    try:
-        outbox_is_new = await outbox.open(now)
-        if await file.open(now) and not outbox_is_new:
-            _log.error("%s: lost; ticket numbers leased before will not be used again", file.path)
-            await TicketBook(file).distrust()
-        yield outbox, file
-    finally:
-        await outbox.close()
-        await file.close()
-
-
-@contextmanager
-def _sole_owner(settings: EdgeSettings) -> Iterator[None]:
-    """Two agents on one outbox would number their facts twice: the second one is refused."""
-    make_folder("data_dir", settings.data_dir)
-    with (settings.data_dir / "agent.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise AgentError(f"data_dir: another agent already runs on {settings.data_dir}; stop it first") from None
-        yield
-
-
-def _boot_id() -> str:
-    """The kernel's name for this boot; one of our own, which no other run shares, where it has none."""
-    file = Path("/proc/sys/kernel/random/boot_id")
-    return file.read_text().strip() if file.exists() else uuid.uuid4().hex
-
-
-def _runner(name: str, mounted: Mounted, place: Place, parts: SlotParts, lines: SharedLines) -> SlotRunner:
-    find = lines.transport if mounted.shared or mounted.profile.line.echo else transport_for
-
-    async def connect(address: str) -> Driver:
-        transport = find(mounted.profile, address)
-        driver = load_driver(mounted.profile, transport, parts.clock)
-        await transport.open()
-        return driver
-
-    backoff = Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
-    return SlotRunner(name, mounted.profile, place, connect, parts, backoff)
-
-
-def _resident_mib() -> float:
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        pages = int(statm.read().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)

@@ -13,17 +13,27 @@ class OutboxFull(AgentError):
     """The outbox has no room for this row: it was not accepted, and nothing was lost that had been accepted."""
 
 
+_ADVICE = {
+    "updating": "wait until its update is done",
+    "vendor_mode": "wait until the technician has ended the vendor mode",
+}
+
+
 class SlotNotReady(AgentError):
     """The peripheral is not there or does not answer: nothing has been asked of it. ``code`` is the XFS word."""
 
     def __init__(self, slot: str, state: str, code: str) -> None:
-        advice = "wait until its update is done" if code == "updating" else "check its cable and power"
+        advice = _ADVICE.get(code, "check its cable and power")
         super().__init__(f"slot {slot}: expected a running device, it is {state}; {advice}")
         self.code = code
 
 
 class MachineBusy(AgentError):
-    """Somebody is being served: what was asked has to wait."""
+    """Somebody is being served, or something else has the machine: what was asked has to wait. ``code`` says which."""
+
+    def __init__(self, words: str, code: str = "busy_with_citizen") -> None:
+        super().__init__(words)
+        self.code = code
 
 
 class LinkLost(AgentError):

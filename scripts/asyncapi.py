@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from device_profiles.capabilities import CAPABILITIES
 from device_profiles.messages import topics
 from device_profiles.messages.body import MAX_BODY_BYTES, Body
-from device_profiles.messages.command import Ack, CommandBody, Replay, ResultBody
+from device_profiles.messages.command import Ack, CommandBody, ReconciledBody, Replay, ResultBody
 from device_profiles.messages.envelope import BATCH_CONTENT_TYPE, CONTENT_TYPE, Envelope
 from device_profiles.messages.facts import (
     DeviceReplaced,
@@ -20,6 +20,8 @@ from device_profiles.messages.facts import (
     SessionStarted,
     StatusChanged,
     TicketIssued,
+    UplinkTrial,
+    VendorModeChanged,
 )
 from device_profiles.messages.inventory import Inventory
 from device_profiles.messages.presence import CloudPresence, Presence
@@ -63,7 +65,12 @@ FACTS: Mapping[str, type[BaseModel]] = {
     "agent.firmware_update_started": FirmwareUpdate,
     "agent.firmware_updated": FirmwareUpdate,
     "agent.sampled": Samples,
+    "agent.uplink_trial_failed": UplinkTrial,
+    "agent.uplink_trial_kept": UplinkTrial,
+    "agent.uplink_trial_started": UplinkTrial,
+    "agent.vendor_mode_changed": VendorModeChanged,
     "command.finished": ResultBody,
+    "command.reconciled": ReconciledBody,
     "session.started": SessionStarted,
     "ticket.issued": TicketIssued,
 }

@@ -24,7 +24,7 @@ ANNOUNCEMENTS: Mapping[Up, tuple[str, type[Body]]] = {
     Up.REPORTED: ("machine.reported", Twin),
 }
 SAMPLED = "agent.sampled"
-FINISHED = "command.finished"
+RESULTS = frozenset({"command.finished", "command.reconciled"})
 # What a machine may say of itself, beside its capabilities and ``agent.*``. Whole types: a machine issues tickets, but
 # only the cloud calls them.
 _OWN = frozenset({"ticket.issued", "session.started"})
@@ -158,9 +158,9 @@ def _refusal(place: Topic, known: KnownMachine, envelope: Envelope) -> str | Non
         return f"type: {envelope.type} does not belong to {place.verb}"
     if envelope.type == SAMPLED and (problem := _unlike(Samples, envelope)):
         return problem
-    if (envelope.type == FINISHED) != (place.verb is Up.RESULT):
+    if (envelope.type in RESULTS) != (place.verb is Up.RESULT):
         return f"type: {envelope.type} does not belong to {place.verb}"
-    if envelope.type == FINISHED or subject == capability:
+    if envelope.type in RESULTS or subject == capability:
         return None
     if (subject == AGENT_SLOT or envelope.type in _OWN) and slot not in known.capabilities.keys() - {"screen"}:
         return None

@@ -3,6 +3,7 @@
 ``CAPABILITIES`` maps the name used in profiles, topics and fact types to its definition.
 """
 
+from device_profiles.capabilities.agent import AGENT
 from device_profiles.capabilities.auxiliaries import AUXILIARIES
 from device_profiles.capabilities.barcode_reader import BARCODE_READER
 from device_profiles.capabilities.caller import CALLER
@@ -24,6 +25,7 @@ from device_profiles.capabilities.signage import SIGNAGE
 CAPABILITIES: dict[str, Capability] = {
     capability.name: capability
     for capability in (
+        AGENT,
         AUXILIARIES,
         BARCODE_READER,
         CALLER,

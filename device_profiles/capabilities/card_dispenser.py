@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from device_profiles.capabilities.card_reader import RetainBin, Stacker
+from device_profiles.capabilities.evidence import Position
 from device_profiles.capabilities.model import (
     Action,
     Capability,
@@ -27,12 +28,22 @@ class DispensedCard(StrEnum):
     UNKNOWN = "unknown"
 
 
+class LastMove(StrEnum):
+    """What the dispenser itself remembers to have done with a card since it was last told to forget."""
+
+    NONE = "none"
+    DISPENSED = "dispensed"
+    RETAINED = "retained"
+    UNDER_WAY = "under_way"
+
+
 class CardDispenserStatus(Status):
-    """Status of a dispenser."""
+    """Status of a dispenser. ``last_move`` is evidence for an unknown movement."""
 
     media: DispensedCard | None = None
     stacker: Stacker | None = None
     retain_bin: RetainBin | None = None
+    last_move: LastMove | None = None
 
 
 class DispenseArgs(Shape):
@@ -47,13 +58,19 @@ class DispenseOutput(Shape):
     taken: bool | None = None
 
 
+def _moved(before: LastMove, move: LastMove) -> Position:
+    """A card in the mouth counts as dispensed until it was kept."""
+    still = frozenset({before})
+    return Position("last_move", at=still, done=frozenset({move}), not_done=still)
+
+
 CARD_DISPENSER = Capability(
     name="card_dispenser",
     status=CardDispenserStatus,
     commands=commands(
-        Command("dispense", Effect.ONCE, DispenseArgs, DispenseOutput),
-        Command("retain", Effect.ONCE),
-        Command("reset", Effect.IDEMPOTENT),
+        Command("dispense", Effect.ONCE, DispenseArgs, DispenseOutput, _moved(LastMove.NONE, LastMove.DISPENSED)),
+        Command("retain", Effect.ONCE, evidence=_moved(LastMove.DISPENSED, LastMove.RETAINED)),
+        Command("reset", Effect.IDEMPOTENT, disruptive=True),
     ),
     faults={
         ("media", DispensedCard.JAMMED): Fault("media_jam", Action.MAINTENANCE),

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from device_profiles.capabilities.card_reader import Stacker
+from device_profiles.capabilities.evidence import Counter
 from device_profiles.capabilities.model import (
     Action,
     Capability,
@@ -51,8 +52,8 @@ CARD_PRINTER = Capability(
     name="card_printer",
     status=CardPrinterStatus,
     commands=commands(
-        Command("print", Effect.ONCE, PrintCardArgs),
-        Command("reset", Effect.IDEMPOTENT),
+        Command("print", Effect.ONCE, PrintCardArgs, evidence=Counter("printed_total")),
+        Command("reset", Effect.IDEMPOTENT, disruptive=True),
     ),
     faults={
         ("media", CardMedia.JAMMED): Fault("media_jam", Action.MAINTENANCE),

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from device_profiles.capabilities.evidence import Position
 from device_profiles.capabilities.model import (
     Action,
     Capability,
@@ -83,6 +84,9 @@ class EjectOutput(Shape):
     taken: bool
 
 
+# Inside the unit nobody but the unit moves the card: where it is tells what was done.
+_IN, _OUT = frozenset({Media.PRESENT}), frozenset({Media.NOT_PRESENT})
+
 CARD_READER = Capability(
     name="card_reader",
     status=CardReaderStatus,
@@ -91,9 +95,9 @@ CARD_READER = Capability(
         Command("read_chip", Effect.READ, output=ChipData),
         Command("move", Effect.IDEMPOTENT, MoveArgs),
         Command("eject", Effect.IDEMPOTENT, EjectArgs, EjectOutput),
-        Command("retain", Effect.ONCE),
-        Command("dispense", Effect.ONCE),
-        Command("reset", Effect.IDEMPOTENT),
+        Command("retain", Effect.ONCE, evidence=Position("media", at=_IN, done=_OUT, not_done=_IN)),
+        Command("dispense", Effect.ONCE, evidence=Position("media", at=_OUT, done=_IN, not_done=_OUT)),
+        Command("reset", Effect.IDEMPOTENT, disruptive=True),
     ),
     faults={
         ("media", Media.JAMMED): Fault("media_jam", Action.MAINTENANCE),

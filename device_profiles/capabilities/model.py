@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from device_profiles.capabilities.evidence import Evidence
+
 
 class Effect(StrEnum):
     """What repeating a command would do to the world."""
@@ -76,12 +78,18 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One thing a peripheral can be asked to do."""
+    """One thing a peripheral can be asked to do.
+
+    ``evidence`` settles it when its outcome is unknown. ``disruptive``: it must not happen to a citizen in the middle
+    of something, unless it is part of what is done for that citizen.
+    """
 
     name: str
     effect: Effect
     args: type[Shape] = Nothing
     output: type[Shape] = Nothing
+    evidence: Evidence | None = None
+    disruptive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from device_profiles.capabilities.evidence import Record
 from device_profiles.capabilities.model import Action, Capability, Command, Effect, Fault, Shape, Status, commands
 
 
@@ -58,14 +59,19 @@ class ReverseArgs(Shape):
     receipt: str = Field(min_length=1, max_length=16)
 
 
+def _last(*same: str) -> Record:
+    done, not_done = frozenset({"approved"}), frozenset({"declined", "aborted", "none"})
+    return Record("last", "receipt", same, "outcome", done, not_done)
+
+
 PAYMENT = Capability(
     name="payment",
     status=PaymentStatus,
     commands=commands(
-        Command("pay", Effect.ONCE, PayArgs, PaymentOutput),
+        Command("pay", Effect.ONCE, PayArgs, PaymentOutput, _last("amount_minor")),
         Command("reverse", Effect.ONCE, ReverseArgs, PaymentOutput),
         Command("last", Effect.READ, output=PaymentOutput),
-        Command("end_of_day", Effect.ONCE, output=PaymentOutput),
+        Command("end_of_day", Effect.ONCE, output=PaymentOutput, disruptive=True),
     ),
     faults={
         ("terminal", Terminal.NOT_REGISTERED): Fault("not_registered", Action.CONFIGURATION),

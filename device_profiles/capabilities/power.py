@@ -49,7 +49,7 @@ POWER = Capability(
     status=PowerStatus,
     commands=commands(
         Command("self_test", Effect.IDEMPOTENT),
-        Command("shut_down", Effect.ONCE, ShutdownArgs),
+        Command("shut_down", Effect.ONCE, ShutdownArgs, disruptive=True),
         Command("cancel_shut_down", Effect.IDEMPOTENT),
     ),
     faults={

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from device_profiles.capabilities.evidence import Counter
 from device_profiles.capabilities.model import (
     Action,
     Capability,
@@ -49,12 +50,13 @@ class Presenter(StrEnum):
 
 
 class PrinterStatus(Status):
-    """Status of a printer."""
+    """Status of a printer. ``printed_total`` counts the cuts of its life: evidence for an unknown print."""
 
     paper: Paper | None = None
     cover: Cover | None = None
     cutter: Cutter | None = None
     presenter: Presenter | None = None
+    printed_total: int | None = None
 
 
 class TextBlock(Shape):
@@ -102,7 +104,10 @@ class PrintOutput(Shape):
 PRINTER = Capability(
     name="printer",
     status=PrinterStatus,
-    commands=commands(Command("print", Effect.ONCE, PrintArgs, PrintOutput), Command("reset", Effect.IDEMPOTENT)),
+    commands=commands(
+        Command("print", Effect.ONCE, PrintArgs, PrintOutput, Counter("printed_total", only_if={"cut": True})),
+        Command("reset", Effect.IDEMPOTENT, disruptive=True),
+    ),
     faults={
         ("paper", Paper.LOW): Fault("paper_low", Action.CLEAR),
         ("paper", Paper.OUT): Fault("paper_out", Action.CLEAR),

@@ -50,6 +50,16 @@ class ResultBody(Body):
     flow_id: str | None = None
 
 
+class ReconciledBody(ResultBody):
+    """The data of ``command.reconciled``: a command whose outcome was told as unknown, and what the evidence says now.
+
+    ``evidence`` is what was looked at, such as ``printed_total``. An outcome that is still ``unknown`` is the machine's
+    last word: its evidence is lost, and a person has to look.
+    """
+
+    evidence: str = Field(default="", max_length=60)
+
+
 class Ack(Body):
     """Everything up to ``sequence`` of ``epoch`` is committed; the outbox frees it. 0: nothing yet."""
 

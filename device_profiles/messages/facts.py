@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from device_profiles.capabilities.model import Capability
-from device_profiles.messages.body import MAX_INTEGER, Body
+from device_profiles.messages.body import MAX_INTEGER, Body, UtcTime
 
 
 class FaultBody(Body):
@@ -73,6 +73,23 @@ class FirmwareUpdate(Body):
     from_version: str = Field(default="", max_length=40)
     to_version: str = Field(default="", max_length=40)
     note: str = Field(default="", max_length=300)
+
+
+class VendorModeChanged(Body):
+    """``agent.vendor_mode_changed``: the machine is drained of citizens, a technician's, or back. ``by``: the step."""
+
+    state: str = Field(max_length=20)
+    by: str = Field(default="", max_length=20)
+    until: UtcTime | None = None
+
+
+class UplinkTrial(Body):
+    """``agent.uplink_trial_*``: new settings of the uplink are tried, kept, or given up for the old ones (``why``)."""
+
+    broker: str = Field(max_length=300)
+    previous: str = Field(max_length=300)
+    attempt: int = 1
+    why: str = Field(default="", max_length=300)
 
 
 class Dropped(Body):

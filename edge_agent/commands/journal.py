@@ -6,17 +6,24 @@ A command is ``received`` (it may be confirmed to the broker), ``started`` (its 
 
 import json
 import sqlite3
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
-from device_profiles.messages.command import CommandBody, ResultBody
+from device_profiles.capabilities.evidence import Verdict
+from device_profiles.messages.command import CommandBody, Outcome, ResultBody
 from device_profiles.messages.envelope import canonical_json
+from edge_agent.commands import doubts
+from edge_agent.commands.doubts import Doubt
 from edge_agent.storage.file import DurableFile
 
-SCHEMA = """
+SCHEMA = (
+    doubts.SCHEMA
+    + """
 CREATE TABLE IF NOT EXISTS command (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     command_id TEXT NOT NULL UNIQUE,
@@ -30,6 +37,7 @@ CREATE TABLE IF NOT EXISTS command (
     reported INTEGER NOT NULL DEFAULT 0
 );
 """
+)
 KEEP = timedelta(days=7)
 """How long the result of a command is repeated; the broker and the cloud give up long before."""
 
@@ -84,14 +92,37 @@ class Journal:
 
         return await self._file.run(write)
 
-    async def start(self, command_id: str, at: datetime) -> None:
-        """Its effect may begin now."""
-        await self._advance(command_id, Stage.STARTED, "started_at = ?", at.isoformat())
+    async def start(self, command_id: str, at: datetime, doubt: Doubt | None = None) -> None:
+        """Its effect may begin now. ``doubt``: what will settle it if its outcome stays unknown, durable with it."""
+        also = None if doubt is None else partial(doubts.add, doubt=doubt)
+        await self._advance(command_id, Stage.STARTED, "started_at = ?", at.isoformat(), also=also)
 
     async def finish(self, result: ResultBody, at: datetime) -> None:
         """Its result is known; its arguments are forgotten."""
         change = "finished_at = ?, result = ?, body = NULL"
-        await self._advance(result.command_id, Stage.FINISHED, change, at.isoformat(), result.model_dump_json())
+        known = result.outcome is not Outcome.UNKNOWN
+        also = partial(doubts.forget, command_id=result.command_id) if known else None
+        await self._advance(
+            result.command_id, Stage.FINISHED, change, at.isoformat(), result.model_dump_json(), also=also
+        )
+
+    async def doubts(self, slot: str) -> list[Doubt]:
+        """Commands of a slot whose outcome is not known, oldest first."""
+        return await self._file.run(lambda connection: doubts.of_slot(connection, slot))
+
+    async def judge(self, command_id: str, verdict: Verdict, shown: Mapping[str, Any]) -> None:
+        """What the evidence says of a doubt."""
+        await self._file.run(lambda connection: doubts.judge(connection, command_id, verdict, shown))
+
+    async def settle(self, result: ResultBody) -> None:
+        """The doubt is over: ``result`` is in the outbox, and is repeated from now on."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            doubts.forget(connection, result.command_id)
+            values = (result.model_dump_json(), result.command_id)
+            connection.execute("UPDATE command SET result = ? WHERE command_id = ?", values)
+
+        await self._file.run(write)
 
     async def reported(self, command_id: str) -> None:
         """Its result is durable in the outbox."""
@@ -117,7 +148,14 @@ class Journal:
             )
         )
 
-    async def _advance(self, command_id: str, stage: Stage, change: str, *values: Any) -> None:
+    async def _advance(
+        self,
+        command_id: str,
+        stage: Stage,
+        change: str,
+        *values: Any,
+        also: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
         before = [known for known, following in STAGES.items() if stage in following]
         marks = ", ".join("?" * len(before))
         statement = f"UPDATE command SET stage = ?, {change} WHERE command_id = ? AND stage IN ({marks})"
@@ -126,6 +164,8 @@ class Journal:
             changed = connection.execute(statement, (stage, *values, command_id, *before)).rowcount
             if changed != 1:
                 raise ValueError(f"command {command_id}: expected it in {', '.join(before)} before {stage}")
+            if also is not None:
+                also(connection)
 
         await self._file.run(write)
 

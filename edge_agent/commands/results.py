@@ -1,13 +1,15 @@
 """How a command ended, in the words of the contract."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
+from device_profiles.capabilities.evidence import Verdict
 from device_profiles.capabilities.model import Action, Command, Effect
 from device_profiles.messages.body import first_problem
-from device_profiles.messages.command import CommandBody, CommandError, Outcome, ResultBody
-from edge_agent.errors import SlotNotReady
+from device_profiles.messages.command import CommandBody, CommandError, Outcome, ReconciledBody, ResultBody
+from edge_agent.errors import MachineBusy, SlotNotReady
 from firmware_bridge.errors import (
     BridgeError,
     DeviceFault,
@@ -58,8 +60,34 @@ def overran(body: CommandBody, command: Command) -> ResultBody:
 
 def not_ready(body: CommandBody, error: SlotNotReady) -> ResultBody:
     """The device was not there, and nothing was asked of it."""
-    action = Action.SUSPEND if error.code == "updating" else Action.MAINTENANCE
+    action = Action.SUSPEND if error.code in ("updating", "vendor_mode") else Action.MAINTENANCE
     return ended(body, Outcome.FAILED, error.code, action, str(error))
+
+
+def busy(body: CommandBody, error: MachineBusy) -> ResultBody:
+    """The machine is not for this now, and nothing was done."""
+    return ended(body, Outcome.REFUSED, error.code, Action.SUSPEND, str(error))
+
+
+def reconciled(told: ResultBody, verdict: Verdict, output: dict[str, Any], evidence: str) -> ReconciledBody:
+    """What the evidence says of a command that was ``told`` as unknown."""
+    outcome, error = _VERDICTS[verdict]
+    return ReconciledBody(
+        command_id=told.command_id, outcome=outcome, output=output, error=error, flow_id=told.flow_id, evidence=evidence
+    )
+
+
+_VERDICTS: Mapping[Verdict, tuple[Outcome, CommandError | None]] = {
+    Verdict.DONE: (Outcome.SUCCEEDED, None),
+    Verdict.NOT_DONE: (
+        Outcome.FAILED,
+        CommandError(code="not_done", action=Action.SUSPEND, detail="the device shows that nothing was done"),
+    ),
+    Verdict.LOST: (
+        Outcome.UNKNOWN,
+        CommandError(code="evidence_lost", action=Action.CLEAR, detail="the device cannot tell any more: look at it"),
+    ),
+}
 
 
 def of_driver(body: CommandBody, error: BridgeError) -> ResultBody:

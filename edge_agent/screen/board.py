@@ -20,13 +20,15 @@ class ViewKind(StrEnum):
     READING_CARD = "reading_card"
     MESSAGE = "message"
     QUESTION = "question"
+    OUT_OF_SERVICE = "out_of_service"  # a technician has the machine, or is about to
 
 
 TRANSITIONS: Mapping[ViewKind, frozenset[ViewKind]] = {
-    ViewKind.IDLE: frozenset({ViewKind.READING_CARD, ViewKind.MESSAGE, ViewKind.QUESTION}),
+    ViewKind.IDLE: frozenset({ViewKind.READING_CARD, ViewKind.MESSAGE, ViewKind.QUESTION, ViewKind.OUT_OF_SERVICE}),
     ViewKind.READING_CARD: frozenset({ViewKind.IDLE}),
     ViewKind.MESSAGE: frozenset({ViewKind.MESSAGE, ViewKind.QUESTION, ViewKind.IDLE}),
     ViewKind.QUESTION: frozenset({ViewKind.MESSAGE, ViewKind.QUESTION, ViewKind.IDLE}),
+    ViewKind.OUT_OF_SERVICE: frozenset({ViewKind.IDLE}),
 }
 
 

@@ -12,7 +12,10 @@ from edge_agent.errors import LocalRefusal
 from edge_agent.local_flows.ticket import Handed, TicketDesk
 from edge_agent.ports import Clock, DesiredView, Outbox, SlotView
 from edge_agent.screen.board import SESSION_IDLE_S, Board, View, ViewKind
+from edge_agent.screen.guard import CitizenGuard
 from edge_agent.screen.slot import PLEASE_WAIT, ScreenSlot
+
+TICKET_S = 60.0  # longest: a card read and a paper printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class DeskParts:
     clock: Clock
     by_capability: Mapping[str, SlotView]
     online: Callable[[], bool]
+    guard: CitizenGuard
 
 
 class ScreenDesk:
@@ -63,14 +67,15 @@ class ScreenDesk:
         """A ticket, on paper or on the screen."""
         if not self._parts.profile.tickets:
             raise LocalRefusal("no_tickets", "本机不提供取号。", "This machine gives no tickets.")
-        if self._parts.board.view.kind not in (ViewKind.IDLE, ViewKind.READING_CARD):
+        if self._parts.board.view.kind not in (ViewKind.IDLE, ViewKind.READING_CARD, ViewKind.OUT_OF_SERVICE):
             raise _busy()
-        reading = with_card and self._parts.board.show(View(ViewKind.READING_CARD))
-        try:
-            handed = await self._parts.tickets.take(service, visit, with_card=with_card)
-        finally:
-            if reading:
-                self._parts.board.go_home()
+        async with self._parts.guard.serving(f"ticket {visit}", TICKET_S):
+            reading = with_card and self._parts.board.show(View(ViewKind.READING_CARD))
+            try:
+                handed = await self._parts.tickets.take(service, visit, with_card=with_card)
+            finally:
+                if reading:
+                    self._parts.board.go_home()
         self._parts.board.touch()  # fewer numbers are left
         return _ticket_json(handed)
 
@@ -89,7 +94,11 @@ class ScreenDesk:
                 "machine_busy", "本机暂停办理, 请使用其他设备。", "This machine has paused. Please use another one."
             )
         session = uuid.uuid4().hex
-        if self._parts.board.view.kind is not ViewKind.IDLE:
+        if self._parts.board.view.kind not in (ViewKind.IDLE, ViewKind.OUT_OF_SERVICE):
+            raise _busy()
+        await self._parts.guard.begin(session, SESSION_IDLE_S)
+        if self._parts.board.view.kind is not ViewKind.IDLE:  # somebody was quicker
+            self._parts.guard.give_up(session)
             raise _busy()
         self._parts.board.show(View(ViewKind.MESSAGE, session, PLEASE_WAIT, "wait"), for_s=SESSION_IDLE_S)
         fact = SessionStarted(session_id=session, item=item).model_dump(mode="json")

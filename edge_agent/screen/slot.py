@@ -1,12 +1,14 @@
 """The screen as a slot: the cloud's ``show`` and ``choose`` go through the same journal as commands to devices."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from typing import Any
 
+from device_profiles.capabilities.evidence import Evidence
 from device_profiles.capabilities.model import Action, DeviceState, Nothing, Shape, Status
 from device_profiles.capabilities.screen import Bilingual, Choice, ChooseArgs, ScreenStatus, ShowArgs
 from edge_agent.errors import LocalRefusal
-from edge_agent.ports import Clock
+from edge_agent.ports import BeforeEffect, Clock
 from edge_agent.screen.board import READ_S, SESSION_IDLE_S, Board, View, ViewKind
 from firmware_bridge.errors import DeviceFault, UnsupportedCommand
 
@@ -38,13 +40,16 @@ class ScreenSlot:
         args: Shape,
         *,
         run_for_s: float,
-        before_effect: Callable[[], Awaitable[None]] | None = None,
+        before_effect: BeforeEffect | None = None,
     ) -> Shape:
         async with self._turn:
             if before_effect is not None:
-                await before_effect()
+                await before_effect({})
             async with self._clock.timeout(run_for_s):
                 return await self._do(args)
+
+    async def look(self, evidence: Evidence) -> Mapping[str, Any]:
+        return self.status.model_dump(mode="json")
 
     def answer(self, option: str) -> None:
         """The citizen touched an option. Raises LocalRefusal when it was not asked for."""

@@ -6,9 +6,12 @@ from edge_agent.errors import SlotNotReady
 
 
 class Loan:
-    """One time that the port is lent. The borrower calls ``granted`` and ``give_back``, the runner the rest."""
+    """One time that the port is lent; ``reason``: why commands are refused meanwhile. The borrower calls
+    ``granted`` and ``give_back``, the runner the rest.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str = "updating") -> None:
+        self.reason = reason
         self._answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._back = asyncio.Event()
 

@@ -9,23 +9,24 @@ the slot's is refused with words, and tried again slowly.
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from device_profiles.capabilities import CAPABILITIES
-from device_profiles.capabilities.model import DeviceState, Identity, Shape, Status
+from device_profiles.capabilities.evidence import Evidence, Record, applies
+from device_profiles.capabilities.model import Command, DeviceState, Identity, Shape, Status
 from device_profiles.schema.peripheral import PeripheralProfile
 from edge_agent.errors import SlotNotReady
-from edge_agent.ports import Clock, Outbox, Place, Refusal, Remembered
+from edge_agent.ports import BeforeEffect, Clock, Outbox, Place, Refusal, Remembered
 from edge_agent.slots.facts import gone
 from edge_agent.slots.identity import Connect, DeviceRefused, identified, sort_out
 from edge_agent.slots.loan import Loan
 from edge_agent.slots.states import SlotState, SlotStep, after
 from edge_agent.slots.telling import Teller
 from edge_agent.timing import Backoff
-from firmware_bridge.drivers import Driver, Features
-from firmware_bridge.errors import BridgeError, OutcomeUnknown, TransportLost
+from firmware_bridge.drivers import Driver, Features, Prepares
+from firmware_bridge.errors import BridgeError, DeviceFault, OutcomeUnknown, TransportLost, UnsupportedCommand
 
 PORT_POLL_S = 0.5
 FIRST_BACKOFF_S = 0.5
@@ -81,6 +82,7 @@ class SlotRunner:
         self._settled = asyncio.Event()
         self._borrowing = asyncio.Lock()
         self._loan: Loan | None = None
+        self._lent_for = ""
 
     @property
     def capability(self) -> str:
@@ -128,17 +130,19 @@ class SlotRunner:
         args: Shape,
         *,
         run_for_s: float,
-        before_effect: Callable[[], Awaitable[None]] | None = None,
+        before_effect: BeforeEffect | None = None,
     ) -> Shape:
         command = self._capability.commands[name]
         async with self._turn:
-            if self._driver is None or not self.ready:
-                raise self._not_ready()
+            driver = self._mine()
+            seen: Mapping[str, Any] = {}
+            if before_effect is not None and applies(command.evidence, args.model_dump()):
+                seen = await self._prepared(driver, command, run_for_s)
             if before_effect is not None:
-                await before_effect()
+                await before_effect(seen)
             try:
                 async with self._parts.clock.timeout(run_for_s):
-                    output = await self._driver.execute(command, args)
+                    output = await driver.execute(command, args)
             except TransportLost:
                 self._lost = True
                 self._wake.set()
@@ -149,11 +153,15 @@ class SlotRunner:
             self.proved.add(name)
             return output
 
-    async def lend(self, work: Callable[[], Awaitable[Result]]) -> Result:
+    async def look(self, evidence: Evidence) -> Mapping[str, Any]:
+        async with self._turn:
+            return await self._show(self._mine(), evidence)
+
+    async def lend(self, work: Callable[[], Awaitable[Result]], reason: str = "updating") -> Result:
         """Give the port to ``work`` alone, such as a firmware update: it opens ``port`` itself and closes it again.
 
         The running command, and those in line before this call, end first; the driver is closed; later commands are
-        refused (SlotNotReady, code ``updating``) and the status says ``starting``. When ``work`` ends, in whatever
+        refused (SlotNotReady, code ``reason``) and the status says ``starting``. When ``work`` ends, in whatever
         way, the device is opened and identified from scratch; ``settled`` tells when that is over. A device that does
         not answer, or is refused, can be lent as well (its firmware may be broken). One borrower at a time, in the
         order asked. Raises SlotNotReady when there is no device (nothing was begun), and what ``work`` raises.
@@ -161,7 +169,8 @@ class SlotRunner:
         async with self._borrowing:
             if self.state is SlotState.ABSENT or not self._place.look().addresses:
                 raise SlotNotReady(self.name, self.state, self._refusal.fault.code if self._refusal else "no_device")
-            loan = self._loan = Loan()
+            loan = self._loan = Loan(reason)
+            self._lent_for = reason
             self._wake.set()
             try:
                 await loan.granted()
@@ -317,6 +326,32 @@ class SlotRunner:
         self._place.release()
         self._step(SlotStep.PORT_VANISHED if self._place.look().empty else SlotStep.RETURNED)
 
+    def _mine(self) -> Driver:
+        if self._driver is None or not self.ready:
+            raise self._not_ready()
+        return self._driver
+
+    async def _prepared(self, driver: Driver, command: Command, within_s: float) -> Mapping[str, Any]:
+        """What the device shows before a command whose outcome it may have to prove."""
+        if command.evidence is None:
+            return {}
+        async with self._parts.clock.timeout(within_s):
+            if isinstance(driver, Prepares):
+                await driver.prepare(command)
+            return await self._show(driver, command.evidence)
+
+    async def _show(self, driver: Driver, evidence: Evidence) -> Mapping[str, Any]:
+        if isinstance(evidence, Record):
+            asked = self._capability.commands[evidence.asked]
+            try:
+                return (await driver.execute(asked, asked.args())).model_dump(mode="json")
+            except (UnsupportedCommand, DeviceFault) as error:
+                _log.warning("slot %s: no evidence from %s: %s", self.name, evidence.asked, error)
+                return {}
+        status = await driver.status()
+        await self._publish(status)
+        return status.model_dump(mode="json")
+
     async def _publish(self, status: Status) -> None:
         self._status = status
         await self._teller.status(status, self._refusal)
@@ -329,7 +364,7 @@ class SlotRunner:
 
     def _not_ready(self) -> SlotNotReady:
         if self.state is SlotState.LENT or (self._loan is not None and self.state is SlotState.RUNNING):
-            return SlotNotReady(self.name, SlotState.LENT, "updating")
+            return SlotNotReady(self.name, SlotState.LENT, self._lent_for)
         if self._refusal is not None:
             return SlotNotReady(self.name, self.state, self._refusal.fault.code)
         return SlotNotReady(self.name, self.state, "no_device" if self.state is SlotState.ABSENT else "device_offline")

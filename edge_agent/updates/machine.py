@@ -7,7 +7,8 @@ from typing import Protocol
 
 from device_profiles.errors import ConfigurationError
 from device_profiles.schema.peripheral import PeripheralProfile
-from edge_agent.errors import AgentError, MachineBusy
+from edge_agent.errors import AgentError
+from edge_agent.lease import Lease
 from edge_agent.updates.line import FollowedLine
 from edge_agent.updates.service import SlotUpdate, UpdateParts
 from firmware_bridge.errors import BridgeError
@@ -15,6 +16,7 @@ from firmware_bridge.transports import Transport
 from firmware_bridge.update.ports import Record
 from firmware_bridge.update.procedure import Release
 
+RECOVERY_WAIT_S = 3600.0  # a device without its firmware serves nobody; who is there finishes first
 _log = logging.getLogger(__name__)
 
 
@@ -36,32 +38,30 @@ class Lender(Protocol):
 
 
 class MachineUpdates:
-    """``find`` makes the transport to an address; ``in_use`` tells whether a citizen is in the middle of something."""
+    """``find`` makes the transport to an address; ``lease`` says whether a citizen is in the middle of something."""
 
     def __init__(
         self,
         slots: Mapping[str, Lender],
         parts: UpdateParts,
         find: Callable[[PeripheralProfile, str], Transport],
-        in_use: Callable[[], bool],
+        lease: Lease,
     ) -> None:
         self._slots = slots
         self._parts = parts
         self._find = find
-        self._in_use = in_use
+        self._lease = lease
         self._one = asyncio.Lock()
 
-    async def update(self, slot: str, release: Release) -> Record:
+    async def update(self, slot: str, release: Release, wait_s: float = 0.0) -> Record:
         """Update one slot, one at a time on a machine. The slot's running command ends first; others are refused.
 
-        Raises MachineBusy while a citizen's journey is on the screen, SlotNotReady when no device is there, and what
-        ``SlotUpdate.run`` raises. The device is identified again afterwards, whatever came of it.
+        Raises MachineBusy when a citizen is still served after ``wait_s``, SlotNotReady when no device is there, and
+        what ``SlotUpdate.run`` raises. The device is identified again afterwards, whatever came of it.
         """
-        if self._in_use():
-            raise MachineBusy(f"slot {slot}: expected nobody at the screen, a citizen's journey is on it; try later")
         lender = self._slots[slot]
         line = FollowedLine(lambda: self._find(lender.profile, lender.port))
-        async with self._one:
+        async with self._one, self._lease.disrupting(f"update of {slot}", wait_s):
             return await lender.lend(lambda: SlotUpdate(slot, lender.profile, self._parts).run(release, line))
 
     async def recover(self) -> None:
@@ -80,4 +80,4 @@ class MachineUpdates:
             return
         await lender.settled()
         _log.warning("slot %s: an update of its firmware was cut short; going on with it", slot)
-        await self.update(slot, release)
+        await self.update(slot, release, RECOVERY_WAIT_S)

@@ -8,7 +8,7 @@ from device_profiles.messages.envelope import envelope, split_batches, write_bat
 from device_profiles.messages.topics import AGENT_SLOT, Topic, Up
 from edge_agent.ports import Lane, Row
 
-FINISHED = "command.finished"
+RESULTS = frozenset({"command.finished", "command.reconciled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def _packet(machine: str, verb: Up, rows: Sequence[Row], encoded: list[bytes]) -
 def _verb(row: Row) -> Up:
     if row.lane is Lane.TELEMETRY:
         return Up.TELEMETRY
-    return Up.RESULT if row.type == FINISHED else Up.EVENT
+    return Up.RESULT if row.type in RESULTS else Up.EVENT
 
 
 def _encode(row: Row, machine: str, epoch: int, late_up_to: int) -> bytes:

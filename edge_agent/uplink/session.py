@@ -7,10 +7,10 @@ link up -> presence, inventory, reported -> what is new, and behind it everythin
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from device_profiles.errors import MessageError
 from device_profiles.messages.command import Ack, CommandBody, Replay
@@ -62,18 +62,40 @@ class CloudSession:
         self._backoff = backoff
         self.online = False  # a link is up and the cloud is behind it
         self.refused_messages = 0
+        self._moved = asyncio.Event()
+        self._online_changed = asyncio.Event()
+
+    @property
+    def parts(self) -> SessionParts:
+        """What is said and who listens."""
+        return self._parts
+
+    def use(self, uplink: Uplink) -> None:
+        """From now on another way to the cloud: the present link is left in order."""
+        self._uplink = uplink
+        self.set_online(False)
+        self._moved.set()
+
+    async def wait_online(self) -> None:
+        """Returns when the cloud is heard."""
+        while not self.online:
+            await self._online_changed.wait()
 
     async def run(self) -> None:
-        """Link after link, with back-off between them."""
+        """Link after link, with back-off between them; another way to the cloud is taken at once."""
         while True:
-            try:
-                async with self._uplink.connect() as link:
-                    await self._talk(link)
-            except (LinkLost, PublishRefused) as error:
-                _log.warning("uplink: %s", error)
-            except ExceptionGroup as group:
-                _log.warning("uplink: %s", _link_error(group))
-            await self._parts.clock.sleep(self._backoff.next_s())
+            self._moved.clear()
+            await _first_of(self._one_link(), self._moved.wait())
+
+    async def _one_link(self) -> None:
+        try:
+            async with self._uplink.connect() as link:
+                await self._talk(link)
+        except (LinkLost, PublishRefused) as error:
+            _log.warning("uplink: %s", error)
+        except ExceptionGroup as group:
+            _log.warning("uplink: %s", _link_error(group))
+        await self._parts.clock.sleep(self._backoff.next_s())
 
     async def _talk(self, link: Link) -> None:
         conversation = _Conversation(link, self._parts, self)
@@ -90,6 +112,8 @@ class CloudSession:
         """The cloud came or went."""
         if online != self.online:
             self.online = online
+            self._online_changed.set()
+            self._online_changed = asyncio.Event()
             _log.info("uplink: %s", "online" if online else "offline")
             self._parts.online_changed(online)
 
@@ -203,6 +227,19 @@ def presence_of(parts: SessionParts, state: str) -> Presence:
     return Presence.model_validate(
         {"state": state, "epoch": parts.outbox.epoch, "agent_version": parts.agent_version, "since": parts.since}
     )
+
+
+async def _first_of(*works: Coroutine[Any, Any, object]) -> None:
+    """Until one of them ends, the others cancelled and waited for; its error leaves from here."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _link_error(group: ExceptionGroup[Exception]) -> Exception:

@@ -23,6 +23,9 @@ ASK_PAPER = b"\x1dr\x01"  # answered when everything before it was processed
 ASK_FULL_STATUS = b"\x10\x04\x14"  # Custom KPM150-H manual p. 10 (one source): answered even off-line
 ASK_NONSENSE = b"\x10\x04\x00"  # no printer has a status 0: who answers does not know what it is asked
 ASK_TYPE = b"\x1dI\x02"  # GS I 2: bit 1 of the answer is the cutter (from memory: check on the device)
+# GS g 2, counter 178: cuts of the printer's life (Epson's maintenance counters; from memory: check on the device).
+# Answered like GS I, as text, after everything before it was processed.
+ASK_CUTS = bytes.fromhex("1D 67 32 00 B2 00")
 CLEAR_BUFFERS = bytes.fromhex("10 14 08 01 03 14 01 06 02 08")
 
 _LONGEST_BLOCK = 82  # 5F, up to 80 characters, 00

@@ -64,6 +64,14 @@ class Features(Protocol):
         """What it was seen to do since the driver was opened: it told a change, or a command that needs it was done."""
 
 
+@runtime_checkable
+class Prepares(Protocol):
+    """What a driver has, beside ``Driver``, when its device must forget the past to be evidence of what comes."""
+
+    async def prepare(self, command: Command) -> None:
+        """Before ``command``: nothing moves, and the status afterwards tells of this command alone."""
+
+
 def options_of(profile: PeripheralProfile, model: type[Model]) -> Model:
     """The profile's ``[options]`` as the driver's own model; raises ProfileError naming the key."""
     try:

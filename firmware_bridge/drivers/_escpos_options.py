@@ -21,6 +21,7 @@ class Options(BaseModel):
     near_end: bool = Field(default=True, description="is said to have a sensor for little paper")
     cutter: bool = Field(default=True, description="is said to have a cutter")
     qr: bool = Field(default=True, description="is said to make QR codes itself")
+    counter: bool = Field(default=False, description="is said to count its cuts (GS g 2): evidence of what was printed")
     presenter: Literal["none", "dle_eot_5", "custom"] = Field(
         default="none", description="how it tells that a ticket waits to be taken: DLE EOT 5, Custom's full status"
     )
@@ -36,7 +37,7 @@ class Options(BaseModel):
     def declared(self) -> list[str]:
         """Features beyond the commands, as the inventory lists them."""
         features = [f"real_time_{n}" for n in self.real_time] + ["queued_status"]
-        features += [name for name in ("near_end", "cutter", "qr") if getattr(self, name)]
+        features += [name for name in ("near_end", "cutter", "qr", "counter") if getattr(self, name)]
         features += ["automatic_status"] if self.automatic else []
         features += ["presenter"] if self.presenter != "none" else []
         return sorted(features)

@@ -31,7 +31,7 @@ def raise_if_stopped(condition: Condition, told: str) -> None:
         raise DeviceFault("device_not_ready", Action.SUSPEND, f"the printer is off-line for a moment: {told}")
 
 
-def status_of(condition: Condition) -> PrinterStatus:
+def status_of(condition: Condition, printed_total: int | None = None) -> PrinterStatus:
     """The capability's status; what the printer cannot tell is None, or unknown for its paper."""
     return PrinterStatus(
         device=_device(condition),
@@ -39,6 +39,7 @@ def status_of(condition: Condition) -> PrinterStatus:
         cover=_one_of(condition.cover_open, Cover.OPEN, Cover.CLOSED),
         cutter=_one_of(condition.cutter_error, Cutter.FAULT, Cutter.OK),
         presenter=_one_of(condition.ticket_in_presenter, Presenter.TICKET, Presenter.EMPTY),
+        printed_total=printed_total,
     )
 
 

@@ -15,11 +15,14 @@ from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.camera import LONGEST_PICTURE, CameraCodec, Note, Picture, Reply, encode_ask
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._liveness import ADAPTERS
 from firmware_bridge.errors import DeviceFault, PeerBrokeProtocol
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
 from firmware_bridge.transports.v4l2 import View
+
+_status = kept(CameraStatus)
 
 
 class Options(View):
@@ -48,7 +51,7 @@ class Driver:
 
     async def status(self) -> CameraStatus:
         note = await self._ready()
-        return CameraStatus(device=DeviceState.ONLINE, lens=Lens.OK if note.word == "ready" else Lens.INOPERATIVE)
+        return _status(device=DeviceState.ONLINE, lens=Lens.OK if note.word == "ready" else Lens.INOPERATIVE)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         if command.name == "take_picture":

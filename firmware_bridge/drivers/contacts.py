@@ -11,10 +11,13 @@ from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.contacts import ASK_LEVELS, ContactsCodec, Edge, Levels, Reply
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.errors import PeerBrokeProtocol
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
 from firmware_bridge.transports.gpio import Wires
+
+_status = kept(AuxiliariesStatus)
 
 
 class Options(Wires):
@@ -55,7 +58,7 @@ class Driver:
         self._broken.clear()
         cabinet = Cabinet.OPEN if "door" in broken else Cabinet.CLOSED
         tamper = Tamper.ALARM if "tamper" in broken else Tamper.OK
-        return AuxiliariesStatus(
+        return _status(
             device=DeviceState.ONLINE,
             cabinet=cabinet if "door" in self._names else None,
             tamper=tamper if "tamper" in self._names else None,

@@ -35,6 +35,7 @@ from firmware_bridge.codecs.crt_310 import (
 )
 from firmware_bridge.drivers import arguments, options_of, unsupported
 from firmware_bridge.drivers._crt_310_unit import CardUnit
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.errors import BridgeError, DeviceFault, LinkTimeout, OutcomeUnknown, PeerBrokeProtocol
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
@@ -59,6 +60,8 @@ _DONE_AT: dict[int, tuple[int, ...]] = {
 }
 _LEAVES = (Move.FRONT_OUT, Move.REAR_OUT)
 _DRAWING_IN_S = 2.0  # how long a card may stand in the mouth before it is drawn in, or given up
+
+_status = kept(CardReaderStatus)
 
 
 class Options(BaseModel):
@@ -98,7 +101,7 @@ class Driver:
             place, opens = await self._unit.look()
         except DeviceFault as trouble:
             jammed = trouble.code == "media_jam"
-            return CardReaderStatus(
+            return _status(
                 device=DeviceState.ONLINE if jammed else DeviceState.HARDWARE_ERROR,
                 media=Media.JAMMED if jammed else Media.UNKNOWN,
             )
@@ -106,7 +109,7 @@ class Driver:
             await self._shut()
         stuck = self._unit.stuck_at is not None
         media = Media.JAMMED if stuck else _MEDIA.get(place, Media.PRESENT)
-        return CardReaderStatus(device=DeviceState.ONLINE, media=media)
+        return _status(device=DeviceState.ONLINE, media=media)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         match command.name:

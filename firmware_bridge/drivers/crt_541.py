@@ -23,6 +23,7 @@ from firmware_bridge.clock import Clock
 from firmware_bridge.codecs import crt_541
 from firmware_bridge.codecs.crt_541 import Condition, Crt541Codec, Reply, Stack, Verdict, Work
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.errors import DeviceFault, LinkTimeout, OutcomeUnknown, PeerBrokeProtocol, TransportLost
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
@@ -39,6 +40,8 @@ _STACKER: dict[int, Stacker] = {Stack.ENOUGH: Stacker.OK, Stack.LOW: Stacker.LOW
 _MOVING = (Work.DISPENSING, Work.PRE_DISPENSING)
 _TOLD_ONCE = (Work.DISPENSED, Work.REFUSED)
 _UNMOVED_S = 2.0  # a dispenser that took the command and shows nothing of it for so long never will
+
+_status = kept(CardDispenserStatus)
 
 
 class Options(BaseModel):
@@ -68,7 +71,7 @@ class Driver:
 
     async def status(self) -> CardDispenserStatus:
         told = await self._enquire()
-        return CardDispenserStatus(device=DeviceState.ONLINE, media=_MEDIA[told.work], stacker=_STACKER[told.stack])
+        return _status(device=DeviceState.ONLINE, media=_MEDIA[told.work], stacker=_STACKER[told.stack])
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         if command.name == "dispense":

@@ -42,6 +42,7 @@ from firmware_bridge.codecs.crt_f2 import (
 from firmware_bridge.codecs.permit_file import DONE, READ_FILE, SELECT_FILE, parse_permit_file
 from firmware_bridge.drivers import arguments, options_of, unsupported
 from firmware_bridge.drivers._crt_f2_unit import CardUnit
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.errors import DeviceFault, LinkTimeout, OutcomeUnknown, PeerBrokeProtocol
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
@@ -59,6 +60,8 @@ _STACKER: dict[int, Stacker] = {
 _BIN: dict[int, RetainBin] = {ErrorBin.OK: RetainBin.OK, ErrorBin.FULL: RetainBin.FULL}
 
 _DRAWING_IN_S = 2.0  # how much longer a card that already stands in the gate is waited for
+
+_status = kept(CardReaderStatus)
 
 
 class Options(BaseModel):
@@ -211,7 +214,7 @@ class Driver:
 
     def _report(self, media: Media | None, device: DeviceState) -> CardReaderStatus:
         seen = Media.JAMMED if self._unit.jammed else media or Media.UNKNOWN
-        return CardReaderStatus(device=device, media=seen, stacker=self._stacker, retain_bin=self._bin)
+        return _status(device=device, media=seen, stacker=self._stacker, retain_bin=self._bin)
 
 
 def _printable(what: str, data: bytes) -> str:

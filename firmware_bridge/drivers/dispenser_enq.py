@@ -16,9 +16,10 @@ from device_profiles.capabilities.card_dispenser import (
     DispenseArgs,
     DispensedCard,
     DispenseOutput,
+    LastMove,
 )
 from device_profiles.capabilities.card_reader import RetainBin, Stacker
-from device_profiles.capabilities.model import Action, Command, DeviceState, Event, Identity, Nothing, Shape
+from device_profiles.capabilities.model import Action, Command, DeviceState, Effect, Event, Identity, Nothing, Shape
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs import dispenser_enq
@@ -73,7 +74,13 @@ class Driver:
             media=_media(flags),
             stacker=self._stacker,
             retain_bin=self._bin,
+            last_move=_last_move(flags) if self._unit.all_told else None,
         )
+
+    async def prepare(self, command: Command) -> None:
+        """See ``drivers.Prepares``. The older edition cannot forget, and is no evidence."""
+        if self._unit.all_told and command.effect is Effect.ONCE:
+            await self._unit.ask(dispenser_enq.Command.CLEAR_FLAGS, Effect.IDEMPOTENT)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         match command.name:
@@ -150,6 +157,14 @@ def _media(flags: Flag) -> DispensedCard:
         return DispensedCard.EXITING
     on_its_way = flags & (Flag.DISPENSING | Flag.CALLING_BACK | Flag.AT_READING_PLACE)
     return DispensedCard.PRESENT if on_its_way else DispensedCard.NOT_PRESENT
+
+
+def _last_move(flags: Flag) -> LastMove:
+    if flags & (Flag.DISPENSING | Flag.CALLING_BACK | Flag.JAMMED | Flag.DISPENSE_FAILED):
+        return LastMove.UNDER_WAY  # or stuck on its way: no end that proves anything
+    if Flag.CALLED_BACK in flags:
+        return LastMove.RETAINED
+    return LastMove.DISPENSED if flags & (Flag.AT_TAKING_PLACE | Flag.TAKEN_AWAY) else LastMove.NONE
 
 
 def open_driver(profile: PeripheralProfile, transport: Transport, clock: Clock) -> Driver:

@@ -33,6 +33,7 @@ from firmware_bridge.codecs.ef01 import (
 )
 from firmware_bridge.drivers import arguments, options_of, unsupported
 from firmware_bridge.drivers._ef01_faults import fault_of
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.errors import DeviceFault, FrameError, PeerBrokeProtocol
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
@@ -50,6 +51,8 @@ _LONGEST_TEMPLATE = 16 * 1024  # modules send 512 to 1536 bytes
 
 
 _FACTORY_ADDRESS = 0xFFFFFFFF
+
+_status = kept(FingerprintStatus)
 
 
 class Options(BaseModel):
@@ -93,8 +96,8 @@ class Driver:
         except DeviceFault as fault:
             if fault.code != "hardware_error":
                 raise
-            return FingerprintStatus(device=DeviceState.HARDWARE_ERROR)
-        return FingerprintStatus(device=DeviceState.ONLINE, enrolled=int.from_bytes(count[:2], "big"))
+            return _status(device=DeviceState.HARDWARE_ERROR)
+        return _status(device=DeviceState.ONLINE, enrolled=int.from_bytes(count[:2], "big"))
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         match command.name:

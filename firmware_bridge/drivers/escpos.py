@@ -26,6 +26,7 @@ from firmware_bridge.codecs.escpos import (
 )
 from firmware_bridge.codecs.escpos_document import render
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._escpos_count import CutCounter
 from firmware_bridge.drivers._escpos_options import Options
 from firmware_bridge.drivers._escpos_sensors import PROBE_S, Line, Sensors
 from firmware_bridge.drivers._escpos_status import raise_if_stopped, status_of
@@ -47,6 +48,7 @@ class Driver:
         self._options = options = options_of(profile, Options)
         self._clock = clock
         self._sensors = Sensors(options, clock)
+        self._cuts = CutCounter(clock)
         self._link: Link[EscPosReply] = Link(
             transport,
             EscPosCodec(full_status=options.presenter == "custom"),
@@ -59,13 +61,18 @@ class Driver:
     async def identify(self) -> Identity:
         async with self._link.exchange() as line:
             condition = await self._sensors.probe(line)
-            if condition.off_line or not self._options.information:
+            if condition.off_line:
                 return Identity()
-            return await _identity(line)
+            identity = await _identity(line) if self._options.information else Identity()
+            if self._options.counter:
+                await self._cuts.read(line)
+            return identity
 
     async def status(self) -> PrinterStatus:
         async with self._link.exchange() as line:
-            return status_of(await self._sensors.condition(line))
+            condition = await self._sensors.condition(line)
+            asked = self._options.counter and self._cuts.works and not condition.off_line
+            return status_of(condition, await self._cuts.read(line) if asked else None)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         if command.name == "print":
@@ -79,7 +86,7 @@ class Driver:
         return self._options.declared()
 
     def observed(self) -> list[str]:
-        return sorted(self._sensors.observed)
+        return sorted(self._sensors.observed | ({"counter"} if self._cuts.works else set()))
 
     def proved(self) -> list[str]:
         return sorted(self._sensors.proved)

@@ -11,12 +11,15 @@ from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.gm65 import Answer, Gm65Codec, Reply, Zone, encode_read, encode_write
 from firmware_bridge.codecs.scanned_text import Scanned
 from firmware_bridge.drivers import options_of
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._scan import Scan, ScanOptions, wait_for_code
 from firmware_bridge.errors import BridgeError, DeviceFault
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
 
 _ON, _OFF = b"\x01", b"\x00"
+
+_status = kept(BarcodeReaderStatus)
 
 
 class Options(ScanOptions):
@@ -46,9 +49,9 @@ class Driver:
     async def status(self) -> BarcodeReaderStatus:
         answer = await self._answer(encode_read(Zone.TRIGGER, checked=self._options.check_crc))
         if answer.state != 0 or not answer.data:
-            return BarcodeReaderStatus(device=DeviceState.ONLINE, scanner=Scanner.INOPERATIVE)
+            return _status(device=DeviceState.ONLINE, scanner=Scanner.INOPERATIVE)
         lit = bool(answer.data[0] & 1)
-        return BarcodeReaderStatus(device=DeviceState.ONLINE, scanner=Scanner.ON if lit else Scanner.OFF)
+        return _status(device=DeviceState.ONLINE, scanner=Scanner.ON if lit else Scanner.OFF)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         scan = Scan(command, args, self._options)

@@ -9,10 +9,13 @@ from firmware_bridge.drivers import unsupported
 from firmware_bridge.drivers._hdp_events import HeldEvents
 from firmware_bridge.drivers._hdp_modbus import open_unit
 from firmware_bridge.drivers._hdp_unit import HdpUnit
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.errors import PeerBrokeProtocol
 from firmware_bridge.transports import Transport
 
 KEYS = dict(enumerate(CallerKey, 1))  # event codes of the profile, in the order of the keys
+
+_status = kept(CallerStatus)
 
 
 class Driver:
@@ -28,7 +31,7 @@ class Driver:
         return await self._unit.identify()
 
     async def status(self) -> CallerStatus:
-        return CallerStatus(device=await self._unit.state())
+        return _status(device=await self._unit.state())
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         raise unsupported(self.capability, command)

@@ -10,8 +10,11 @@ from firmware_bridge.codecs.hdp_model import DeviceClass, Show
 from firmware_bridge.drivers import arguments, unsupported
 from firmware_bridge.drivers._hdp_modbus import open_unit
 from firmware_bridge.drivers._hdp_unit import HdpUnit, Picture
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.errors import UnsupportedCommand
 from firmware_bridge.transports import Transport
+
+_status = kept(SignageStatus)
 
 
 class Driver:
@@ -26,7 +29,7 @@ class Driver:
         return await self._unit.identify()
 
     async def status(self) -> SignageStatus:
-        return SignageStatus(device=await self._unit.state())
+        return _status(device=await self._unit.state())
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         if command.name != "show":

@@ -13,6 +13,7 @@ from firmware_bridge.drivers import arguments, unsupported
 from firmware_bridge.drivers._hdp_events import Held, HeldEvents
 from firmware_bridge.drivers._hdp_modbus import open_unit
 from firmware_bridge.drivers._hdp_unit import HdpUnit
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.errors import PeerBrokeProtocol
 from firmware_bridge.transports import Transport
 
@@ -25,6 +26,8 @@ _MODES = {
 }
 _GRADES = range(1, 6)
 _AGE_ERROR_S = 0.25  # the age comes in steps of 0.1 s, the answer takes a moment, a shared line 0.1 s at most
+
+_status = kept(EvaluatorStatus)
 
 
 class Driver:
@@ -44,7 +47,7 @@ class Driver:
         return await self._unit.identify()
 
     async def status(self) -> EvaluatorStatus:
-        return EvaluatorStatus(device=await self._unit.state())
+        return _status(device=await self._unit.state())
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         if command.name != "show":

@@ -12,6 +12,7 @@ from firmware_bridge.codecs.honeywell import TRIGGER_OFF, TRIGGER_ON, HoneywellC
 from firmware_bridge.codecs.honeywell import Verdict as Said
 from firmware_bridge.codecs.scanned_text import Scanned
 from firmware_bridge.drivers import options_of
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._scan import Scan, ScanOptions, named_values, wait_for_code
 from firmware_bridge.errors import BridgeError, PeerBrokeProtocol
 from firmware_bridge.link import Link
@@ -19,6 +20,8 @@ from firmware_bridge.transports import Transport
 
 _IDENTITY = "REVINF"
 _ON_TRIGGER = "0"
+
+_status = kept(BarcodeReaderStatus)
 
 
 class Options(ScanOptions):
@@ -62,9 +65,9 @@ class Driver:
     async def status(self) -> BarcodeReaderStatus:
         answer = await self._ask(self._options.trigger_mode, query="?")
         if answer.verdict is not Said.DONE:  # a model without this setting is on line all the same
-            return BarcodeReaderStatus(device=DeviceState.ONLINE)
+            return _status(device=DeviceState.ONLINE)
         on_trigger = answer.value_of(self._options.trigger_mode) == _ON_TRIGGER
-        return BarcodeReaderStatus(device=DeviceState.ONLINE, scanner=Scanner.OFF if on_trigger else Scanner.ON)
+        return _status(device=DeviceState.ONLINE, scanner=Scanner.OFF if on_trigger else Scanner.ON)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         scan = Scan(command, args, self._options)

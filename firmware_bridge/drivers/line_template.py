@@ -7,7 +7,7 @@ keys: a key said twice is two presses, unless the event has a ``sequence`` that 
 
 import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from device_profiles.capabilities.caller import CallerKey, CallerStatus, KeyPressed
 from device_profiles.capabilities.evaluator import EvaluatorStatus, PadArgs, Rated
@@ -20,14 +20,15 @@ from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.line_template import Layout, LineTemplateCodec, Received, Value
 from firmware_bridge.drivers import arguments, unsupported
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.errors import PeerBrokeProtocol, UnsupportedCommand
 from firmware_bridge.link import Exchange, Link
 from firmware_bridge.transports import Transport
 
-_STATUS: Mapping[str, type[Status]] = {
-    "signage": SignageStatus,
-    "caller": CallerStatus,
-    "evaluator": EvaluatorStatus,
+_STATUS: Mapping[str, Callable[..., Status]] = {
+    "signage": kept(SignageStatus),
+    "caller": kept(CallerStatus),
+    "evaluator": kept(EvaluatorStatus),
 }
 _EVENTS_HELD = 32
 _SAME_WITHIN_S = 10.0  # a device that waits for our word repeats itself every second or so

@@ -27,12 +27,15 @@ from firmware_bridge.codecs.megatec import (
     encode_shutdown,
 )
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._limits import Band, Limits
 from firmware_bridge.errors import BridgeError, DeviceFault, LinkTimeout, OutcomeUnknown, PeerBrokeProtocol
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
 
 Answer = TypeVar("Answer", UpsStatus, Rating, Info)
+
+_status = kept(PowerStatus)
 
 
 class Options(BaseModel):
@@ -77,7 +80,7 @@ class Driver:
     async def status(self) -> PowerStatus:
         seen = await self._look()
         self._load = self._limits.after(self._load, seen.load_pct)
-        return PowerStatus(
+        return _status(
             device=DeviceState.HARDWARE_ERROR if seen.bits & Bit.UPS_FAILED else DeviceState.ONLINE,
             supply=_supply(seen.bits),
             battery=Battery.LOW if seen.bits & Bit.BATTERY_LOW else Battery.OK,
@@ -150,7 +153,7 @@ class Driver:
         return reply
 
 
-def _supply(bits: Bit) -> Supply:
+def _supply(bits: int) -> Supply:
     if bits & Bit.UTILITY_FAILED:
         return Supply.BATTERY
     # Only an on-line supply has a bypass; on the others the same bit means that the voltage is boosted or bucked.

@@ -15,12 +15,15 @@ from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.modbus import Function
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._limits import Band, Limits, Odometer
 from firmware_bridge.drivers._modbus_unit import Cell, ModbusUnit, open_unit
 from firmware_bridge.transports import Transport
 
 _REGISTER_TABLES = {"input": Function.READ_INPUT, "holding": Function.READ_HOLDING}
 _BIT_TABLES = {"discrete": Function.READ_DISCRETE, "coil": Function.READ_COILS}
+
+_status, _readings = kept(AuxiliariesStatus), kept(ReadingsOutput)
 
 
 class _Part(BaseModel):
@@ -63,10 +66,10 @@ class Counted(_Part):
         return [Cell(_REGISTER_TABLES[self.table], self.address + word) for word in range(self.bits // 16)]
 
     def value(self, values: dict[Cell, int]) -> int:
-        words = [values[cell] for cell in self.cells]
-        if self.low_word_first:
-            words.reverse()
-        return int.from_bytes(b"".join(word.to_bytes(2, "big") for word in words), "big")
+        total = 0
+        for cell in reversed(self.cells) if self.low_word_first else self.cells:
+            total = total << 16 | values[cell]
+        return total
 
 
 class Contact(_Part):
@@ -136,7 +139,7 @@ class Driver:
         broken = (options.temperature is not None and readings.temperature_c is None) or (
             options.humidity is not None and readings.humidity_pct is None
         )
-        return AuxiliariesStatus(
+        return _status(
             device=DeviceState.HARDWARE_ERROR if broken else DeviceState.ONLINE,
             cabinet=None if options.door is None else _cabinet(options.door.is_good(values)),
             tamper=None if options.tamper is None else _tamper(options.tamper.is_good(values)),
@@ -167,7 +170,7 @@ class Driver:
     async def _look(self) -> dict[Cell, int]:
         options = self._options
         values = await self._sweep.read()
-        self._readings = ReadingsOutput(
+        self._readings = _readings(
             temperature_c=None if options.temperature is None else options.temperature.value(values),
             humidity_pct=None if options.humidity is None else options.humidity.value(values),
             entered_total=self._total("entered", options.entered, values),

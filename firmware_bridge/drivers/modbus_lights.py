@@ -16,12 +16,15 @@ from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.modbus import Function
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._modbus_unit import Cell, ModbusUnit, open_unit, spans
 from firmware_bridge.errors import BridgeError, UnsupportedCommand
 from firmware_bridge.transports import Transport
 
 Rhythm = Literal["slow", "medium", "quick", "continuous"]
 Color = Literal["default", "red", "green", "yellow", "blue", "white"]
+
+_status = kept(LightsStatus)
 
 
 class _Part(BaseModel):
@@ -69,7 +72,7 @@ class Driver:
 
     async def status(self) -> LightsStatus:
         await self._coils.read()
-        return LightsStatus(device=DeviceState.ONLINE)
+        return _status(device=DeviceState.ONLINE)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         if command.name == "set":

@@ -11,6 +11,7 @@ from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.newland_nls import Answer, NewlandCodec, Reply, Verdict, encode
 from firmware_bridge.codecs.scanned_text import Scanned
 from firmware_bridge.drivers import options_of
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._scan import Scan, ScanOptions, named_values, wait_for_code
 from firmware_bridge.errors import BridgeError, DeviceFault, PeerBrokeProtocol
 from firmware_bridge.link import Link
@@ -19,6 +20,8 @@ from firmware_bridge.transports import Transport
 # The manuals at hand describe the frame; these words stand in the maker's Android SDK and in public programs.
 _IDENTITY, _HEALTH, _HEALTHY = "QRYSYS", "DEVQRY", "0"
 _ON, _OFF, _ON_COMMAND = "SCNTRG1", "SCNTRG0", "SCNMOD0"
+
+_status = kept(BarcodeReaderStatus)
 
 
 class Options(ScanOptions):
@@ -59,9 +62,9 @@ class Driver:
     async def status(self) -> BarcodeReaderStatus:
         answer = await self._ask(_HEALTH, query="*", for_good=True)
         if answer.verdict is not Verdict.DONE:  # a model without this question is on line all the same
-            return BarcodeReaderStatus(device=DeviceState.ONLINE)
+            return _status(device=DeviceState.ONLINE)
         well = answer.value_of(_HEALTH) == _HEALTHY
-        return BarcodeReaderStatus(device=DeviceState.ONLINE, scanner=Scanner.OFF if well else Scanner.INOPERATIVE)
+        return _status(device=DeviceState.ONLINE, scanner=Scanner.OFF if well else Scanner.INOPERATIVE)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         scan = Scan(command, args, self._options)

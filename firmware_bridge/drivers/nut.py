@@ -15,6 +15,7 @@ from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.nut import NutCodec, Reply
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._nut_client import NutClient, SupplyAbsent
 from firmware_bridge.errors import DeviceFault, PeerBrokeProtocol
 from firmware_bridge.link import Link
@@ -31,6 +32,8 @@ _READINGS = {
     "battery.runtime": "runtime_s",
     "ups.temperature": "temperature_c",
 }
+
+_status = kept(PowerStatus)
 
 
 class Options(BaseModel):
@@ -83,11 +86,9 @@ class Driver:
             told = await self._look()
         except SupplyAbsent:
             self._told = {}
-            return PowerStatus(device=DeviceState.OFFLINE)
+            return _status(device=DeviceState.OFFLINE)
         tokens = set(told.get("ups.status", "").split())
-        return PowerStatus(
-            device=DeviceState.ONLINE, supply=_supply(tokens), battery=_battery(tokens), load=_load(tokens)
-        )
+        return _status(device=DeviceState.ONLINE, supply=_supply(tokens), battery=_battery(tokens), load=_load(tokens))
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         if command.name == "shut_down":

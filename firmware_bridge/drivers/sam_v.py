@@ -25,6 +25,7 @@ from firmware_bridge.codecs.sam_v import (
     sam_id_text,
 )
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._sam_v_faults import MODULE_FAULTS, fault_of
 from firmware_bridge.drivers._sam_v_speed import Speed
 from firmware_bridge.errors import DeviceFault, FrameError, PeerBrokeProtocol
@@ -34,6 +35,8 @@ from firmware_bridge.transports import Transport
 DAMAGED_TRIES = 3  # a command that the module received damaged was not carried out: say it again at once
 
 _LAY_AGAIN = (Sw.READ_FAILED, Sw.RANDOM_FAILED)
+
+_status = kept(IdReaderStatus)
 
 
 class Options(BaseModel):
@@ -88,7 +91,7 @@ class Driver:
     async def status(self) -> IdReaderStatus:
         reply = await self._ask(STATUS)
         healthy = reply.sw3 == Sw.OK
-        return IdReaderStatus(device=DeviceState.ONLINE if healthy else DeviceState.HARDWARE_ERROR)
+        return _status(device=DeviceState.ONLINE if healthy else DeviceState.HARDWARE_ERROR)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         if command.name != "read":

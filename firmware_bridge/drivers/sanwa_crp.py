@@ -27,6 +27,7 @@ from firmware_bridge.codecs.sanwa_crp import (
     sanwa_crp_codec,
 )
 from firmware_bridge.drivers import arguments, options_of, unsupported
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._sanwa_crp_line import SanwaLine
 from firmware_bridge.errors import (
     BridgeError,
@@ -55,6 +56,8 @@ _UNLISTED = ("hardware_error", Action.MAINTENANCE, "a trouble that the emulators
 _STILL_ONLINE = (Trouble.NONE, Trouble.READ, Trouble.WRITE, Trouble.JAM, Trouble.ILLEGAL)
 _INSIDE = (Card.READ_WRITE_HEAD, Card.THERMAL_HEAD, Card.DISPENSER)
 _STACKER: dict[int, Stacker] = {Job.DISPENSER_EMPTY: Stacker.EMPTY, Job.DISPENSER_FULL: Stacker.OK}
+
+_status = kept(CardPrinterStatus)
 
 
 class Options(BaseModel):
@@ -106,7 +109,7 @@ class Driver:
         if self._options.dispenser:
             stacker = _STACKER.get((await self._line.run(Cmd.DISPENSE, DISPENSER_CHECK)).job)
         media = CardMedia.NOT_PRESENT if told.card == Card.NONE else CardMedia.PRESENT
-        return CardPrinterStatus(
+        return _status(
             device=DeviceState.ONLINE if told.trouble in _STILL_ONLINE else DeviceState.HARDWARE_ERROR,
             media=CardMedia.JAMMED if told.trouble == Trouble.JAM else media,
             stacker=stacker,

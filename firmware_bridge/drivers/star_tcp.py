@@ -24,6 +24,7 @@ from firmware_bridge.codecs.star_tcp import (
 )
 from firmware_bridge.drivers import arguments, options_of, unsupported
 from firmware_bridge.drivers._handshake import CommandRejected, Handshaker
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.errors import DeviceFault, LinkTimeout, OutcomeUnknown, PeerBrokeProtocol, UnsupportedCommand
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
@@ -47,6 +48,8 @@ FAULTS: dict[int, tuple[str, Action, str]] = {
 _UNLISTED = ("hardware_error", Action.MAINTENANCE, "a state that the manual does not list")
 _STACKER = {None: None, True: Stacker.OK, False: Stacker.EMPTY}
 _STILL_ONLINE = (Result.OK, Result.NO_CARD, Result.JAM, Result.COVER_OPEN)
+
+_status = kept(CardPrinterStatus)
 
 
 class Options(BaseModel):
@@ -79,11 +82,11 @@ class Driver:
             answer = await self._ask(Cmd.STATUS)
             counters = await self._ask(Cmd.COUNTERS)
         except CommandRejected:
-            return CardPrinterStatus(device=DeviceState.BUSY)
+            return _status(device=DeviceState.BUSY)
         if (sensors := parse_sensors(answer.data)) is None:
             raise PeerBrokeProtocol(f"status: expected 6 or 7 digits, got {answer.data[:16].hex(' ') or 'nothing'}")
         opened = sensors.cover_open or answer.result == Result.COVER_OPEN
-        return CardPrinterStatus(
+        return _status(
             device=DeviceState.ONLINE if answer.result in _STILL_ONLINE else DeviceState.HARDWARE_ERROR,
             media=_media(answer.result, sensors),
             cover=CardCover.OPEN if opened else CardCover.CLOSED,

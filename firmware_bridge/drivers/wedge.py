@@ -13,11 +13,14 @@ from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.scanned_text import Scanned
 from firmware_bridge.codecs.wedge import US_LAYOUT, Kind, Struck, WedgeCodec, encode_echo
 from firmware_bridge.drivers import options_of
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._scan import Scan, ScanOptions
 from firmware_bridge.link import Link
 from firmware_bridge.transports import Transport
 
 _TO_THE_END_S = 5.0  # how long a code that began in time may go on
+
+_status = kept(BarcodeReaderStatus)
 
 
 class Options(ScanOptions):
@@ -58,7 +61,7 @@ class Driver:
 
     async def status(self) -> BarcodeReaderStatus:
         await self._check_there()
-        return BarcodeReaderStatus(device=DeviceState.ONLINE)
+        return _status(device=DeviceState.ONLINE)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         scan = Scan(command, args, self._options)

@@ -11,6 +11,7 @@ from firmware_bridge.clock import Clock
 from firmware_bridge.codecs.scanned_text import Scanned
 from firmware_bridge.codecs.zebra_ssi import PACKETED, WAKE, Cause, CodeInParts, Opcode, Packet, SsiCodec, encode
 from firmware_bridge.drivers import options_of
+from firmware_bridge.drivers._kept import kept
 from firmware_bridge.drivers._scan import Scan, ScanOptions
 from firmware_bridge.errors import BridgeError, DeviceFault, LinkTimeout, PeerBrokeProtocol
 from firmware_bridge.link import Link
@@ -18,6 +19,8 @@ from firmware_bridge.transports import Transport
 
 _AFTER_WAKING_S = 0.05
 _ACK = encode(Opcode.ACK)
+
+_status = kept(BarcodeReaderStatus)
 
 
 class Options(ScanOptions):
@@ -56,7 +59,7 @@ class Driver:
     async def status(self) -> BarcodeReaderStatus:
         reply = await self._ask(Opcode.REQUEST_REVISION, answer=Opcode.REVISION)
         dead = reply.opcode == Opcode.NAK
-        return BarcodeReaderStatus(device=DeviceState.ONLINE, scanner=Scanner.INOPERATIVE if dead else Scanner.OFF)
+        return _status(device=DeviceState.ONLINE, scanner=Scanner.INOPERATIVE if dead else Scanner.OFF)
 
     async def execute(self, command: Command, args: Shape) -> Shape:
         scan = Scan(command, args, self._options)

@@ -16,9 +16,11 @@ from simulators.peripherals.peer import Output, Pace, Surroundings
 
 FIXED = 0x12  # bits 1 and 4 are set in every real-time status
 ON_LINE_CHANGE, ERROR_CHANGE, PAPER_CHANGE = 0x02, 0x04, 0x08  # bits of GS a
+CUTS = ("GS V", "ESC i", "ESC m")
 REAL_TIME_S, LINE_S, CUT_S = 0.002, 0.02, 0.3
 BUFFER_HOLDS = 65536
 CLEAR_BUFFERS = bytes((8, 1, 3, 20, 1, 6, 2, 8))
+CUTS_OF_ITS_LIFE = bytes((0x32, 0, 178, 0))  # GS g 2: a maintenance counter that cannot be reset
 INFORMATION = {1: b"\x20", 2: b"\x03", 3: b"\x01", 66: b"_EPSON\0"}
 
 
@@ -42,6 +44,7 @@ class TicketPrinter:
         self._cover_open = self._jammed = self._cutter_broken = False
         self._presented = False
         self._lost = self._taken = 0
+        self._cuts = around.number("cuts", 0)
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
@@ -134,13 +137,14 @@ class TicketPrinter:
             if rest:  # the paper ended inside a piece of text: what follows waits for a new roll
                 self._waiting.appendleft(Token("text", rest, rest))
                 self._waiting_bytes += len(rest)
-            cutting = CUT_S if token.name in ("GS V", "ESC i", "ESC m") else 0.0
+            cutting = CUT_S if token.name in CUTS else 0.0
             done = self._pace.done_at(now, max(0, before - self._roll.left) * LINE_S + cutting)
             if (answer := self._asked(token)) is not None:
                 sent.append((done, answer))
         return sent
 
     def _obey(self, token: Token) -> bytes:
+        self._cuts += token.name in CUTS
         return self._page.obey(token)
 
     def _asked(self, token: Token) -> bytes | None:
@@ -151,6 +155,8 @@ class TicketPrinter:
         if token.name == "GS r":
             paper = self._roll.low * 0x03 | self._roll.out * 0x0C
             return bytes((paper if token.args[0] in (1, 49) else 0,))
+        if token.name == "GS g":
+            return f"_{self._cuts}\0".encode() if token.args == CUTS_OF_ITS_LIFE else None
         if token.name == "GS I":
             serial = f"_{self._seed % 10**8:08d}\0".encode()
             told = {**INFORMATION, 65: self._firmware, 67: self._model, 68: serial}

@@ -9,15 +9,18 @@ from pathlib import Path
 from device_profiles.capabilities.screen import Bilingual, ChooseArgs, Option, ShowArgs
 from device_profiles.catalog import load_catalog
 from device_profiles.messages.twin import DesiredAgent, ServiceOffer
+from edge_agent.lease import Lease
 from edge_agent.local_flows.book import TicketBook
 from edge_agent.local_flows.ticket import TicketDesk, TicketParts
 from edge_agent.outbox.memory import MemoryOutbox
 from edge_agent.screen.board import Board
 from edge_agent.screen.desk import DeskParts, ScreenDesk
+from edge_agent.screen.guard import CitizenGuard
 from edge_agent.screen.routes import application
 from edge_agent.screen.server import serve
 from edge_agent.screen.slot import ScreenSlot
 from edge_agent.slots.runner import SlotParts
+from edge_agent.storage import Values
 from edge_agent.timing import SystemClock
 from tests.edge_agent.fakes import FakeDriver, FixedDesired, Listener, eventually, machine_file, make_slot, running
 
@@ -37,6 +40,7 @@ class ScreenHouse:
         self.printer, self.reader = drivers
         self.outbox, self.port = outbox, port
         self.online = True
+        self.out_of_service = False
         self.clock = SystemClock()
         self.board = Board(self.clock)
         self.slot = ScreenSlot(self.board, self.clock)
@@ -48,6 +52,10 @@ class ScreenHouse:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
+
+    def guard(self, lease: Lease) -> CitizenGuard:
+        self.lease = lease
+        return CitizenGuard(self.board, lease, lambda: self.out_of_service)
 
     async def start(self) -> None:
         assert self.desk is not None
@@ -121,6 +129,7 @@ async def open_screen(profile: str, folder: Path, port: int) -> AsyncIterator[Sc
                 clock=house.clock,
                 by_capability=slots,
                 online=lambda: house.online,
+                guard=house.guard(Lease(Values(file), house.clock)),
             )
         )
         await house.start()

@@ -20,10 +20,12 @@ from edge_agent.commands.execute import FINISHED, Executor
 from edge_agent.commands.journal import Journal
 from edge_agent.devices.matching import Want
 from edge_agent.devices.places import Finder
+from edge_agent.lease import Lease
 from edge_agent.outbox.memory import MemoryOutbox
 from edge_agent.ports import Place, SlotView
 from edge_agent.slots.runner import SlotParts, SlotRunner
 from edge_agent.slots.states import SlotState
+from edge_agent.storage import Values
 from edge_agent.timing import Backoff
 from firmware_bridge.drivers import Driver
 from firmware_bridge.registry import load_driver, transport_for
@@ -216,7 +218,7 @@ async def churned_machine(folder: Path, seed: int) -> AsyncIterator[ChurnedMachi
     slots = {slot: _runner(slot, profile, finder.place(slot), parts) for slot, profile in profiles.items()}
     async with machine_file(folder) as file:
         views: dict[str, SlotView] = dict(slots)
-        executor = Executor(Journal(file), outbox, views, FixedDesired(), clock)
+        executor = Executor(Journal(file), outbox, views, FixedDesired(), clock, Lease(Values(file), clock))
         await executor.recover()
         hands.put_right()
         try:

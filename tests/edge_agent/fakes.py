@@ -3,15 +3,18 @@
 import asyncio
 import heapq
 import itertools
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from device_profiles.capabilities import CAPABILITIES
 from device_profiles.capabilities.model import Command, DeviceState, Event, Identity, Nothing, Shape, Status
 from device_profiles.catalog import load_catalog
 from device_profiles.messages.twin import DesiredAgent
+from device_profiles.schema.peripheral import PeripheralProfile
 from edge_agent.commands import journal
 from edge_agent.devices.places import FilePlace
 from edge_agent.local_flows import book
@@ -165,7 +168,25 @@ class FixedDesired:
         self.agent = agent or DesiredAgent()
 
 
-PROFILE_OF = {profile.capability: profile for profile in load_catalog().peripherals.values()}
+class Kept:
+    """See ``ports.Remembered``; outlives what a test calls a run of the agent."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    async def get(self, name: str) -> Any:
+        return json.loads(self.values[name]) if name in self.values else None
+
+    async def put(self, name: str, value: Any) -> None:
+        self.values[name] = json.dumps(value)
+
+
+def _taking_fakes(profile: PeripheralProfile) -> PeripheralProfile:
+    """A fake says that it is one: a profile that asks for a model would refuse it."""
+    return profile.model_copy(update={"match": profile.match.model_copy(update={"identify": ""})})
+
+
+PROFILE_OF = {each.capability: _taking_fakes(each) for each in load_catalog().peripherals.values()}
 
 
 def make_slot(driver: FakeDriver, port: Path, parts: SlotParts, name: str = "") -> SlotRunner:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_profiles.catalog import load_catalog
-from edge_agent.app import _runner
+from edge_agent.assembly import runner as _runner
 from edge_agent.devices.places import FilePlace
 from edge_agent.outbox.memory import MemoryOutbox
 from edge_agent.plan import plan_machine

@@ -17,8 +17,11 @@ from device_profiles.capabilities.model import Nothing
 from device_profiles.messages.command import CommandBody
 from edge_agent.commands.execute import Executor
 from edge_agent.commands.journal import Journal
+from edge_agent.commands.proof import ProvenSlot
+from edge_agent.lease import Lease
 from edge_agent.outbox.sqlite import SqliteOutbox
 from edge_agent.slots.runner import SlotParts
+from edge_agent.storage import Values
 from edge_agent.timing import SystemClock
 from tests.edge_agent.fakes import FakeDriver, FixedDesired, Listener, machine_file, make_slot
 
@@ -32,9 +35,9 @@ async def stop(stage):
         await asyncio.Event().wait()
 
 class Stopping(Journal):
-    async def start(self, command_id, at):
+    async def start(self, command_id, at, doubt=None):
         await stop("before_started")
-        await super().start(command_id, at)
+        await super().start(command_id, at, doubt)
         await stop("after_started")
 
     async def finish(self, result, at):
@@ -61,7 +64,9 @@ async def main():
         driver.acts[name] = effect
         (folder / "port").touch()
         slot = make_slot(driver, folder / "port", SlotParts(clock, outbox, Listener()), "device")
-        executor = Executor(Stopping(file), outbox, {"device": slot}, FixedDesired(), clock)
+        journal = Stopping(file)
+        proven = ProvenSlot("device", slot, journal, clock)
+        executor = Executor(journal, outbox, {"device": proven}, FixedDesired(), clock, Lease(Values(file), clock))
         await executor.recover()
         body = CommandBody(command_id="c1", name=name, args=ARGS, start_by=clock.now() + timedelta(seconds=60),
                            run_for_s=float(run_for_s))

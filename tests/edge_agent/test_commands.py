@@ -17,9 +17,12 @@ from device_profiles.messages.sealing import public_key, unseal
 from device_profiles.messages.twin import DesiredAgent
 from edge_agent.commands.execute import Executor
 from edge_agent.commands.journal import Journal, Stage
+from edge_agent.commands.proof import ProvenSlot
+from edge_agent.lease import Lease
 from edge_agent.outbox.memory import MemoryOutbox
 from edge_agent.ports import Row
 from edge_agent.slots.runner import SlotParts, SlotRunner
+from edge_agent.storage import Values
 from firmware_bridge.errors import DeviceFault, LinkTimeout, OutcomeUnknown, TransportLost
 from tests.edge_agent.fakes import FakeDriver, FixedDesired, Listener, VirtualClock, machine_file, make_slot, running
 
@@ -39,6 +42,7 @@ class Machine:
     desired: FixedDesired
     drivers: dict[str, FakeDriver]
     slots: dict[str, SlotRunner]
+    lease: Lease
 
     async def send(self, command_id: str, slot: str, name: str, args: Any = None, **changes: Any) -> None:
         """A command arrives."""
@@ -77,11 +81,13 @@ async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
     desired = FixedDesired()
     async with machine_file(tmp_path) as file:
         journal = Journal(file)
-        executor = Executor(journal, outbox, slots, desired, clock)
+        lease = Lease(Values(file), clock)
+        proven = {name: ProvenSlot(name, slot, journal, clock) for name, slot in slots.items()}
+        executor = Executor(journal, outbox, proven, desired, clock, lease)
         await executor.recover()
         async with running(executor.run, *(slot.run for slot in slots.values())):
             await clock.until(lambda: all(slot.ready for slot in slots.values()))
-            yield Machine(executor, journal, outbox, clock, desired, drivers, slots)
+            yield Machine(executor, journal, outbox, clock, desired, drivers, slots, lease)
 
 
 async def raise_fault(fault: Exception) -> Shape:

@@ -16,6 +16,7 @@ from device_profiles.schema.peripheral import PeripheralProfile
 from edge_agent.__main__ import main
 from edge_agent.devices.places import FilePlace
 from edge_agent.errors import MachineBusy, SlotNotReady
+from edge_agent.lease import Lease
 from edge_agent.outbox.memory import MemoryOutbox
 from edge_agent.ports import Row
 from edge_agent.slots.inventory import slot_inventory
@@ -41,7 +42,7 @@ from tests.builders.firmware import (
     pem_public,
     smp_pad,
 )
-from tests.edge_agent.fakes import Listener, eventually, running
+from tests.edge_agent.fakes import Kept, Listener, eventually, running
 
 NEW = Release(mcuboot_image("2.0.0"))
 FAST = {"boot_s": 3, "reply_s": 0.5}
@@ -61,9 +62,10 @@ class Machine:
     peer: Peer
     clock: SystemClock = field(default_factory=SystemClock)
     outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
-    in_use: bool = False
+    lease: Lease = field(init=False)
 
     def __post_init__(self) -> None:
+        self.lease = Lease(Kept(), self.clock)
         (self.folder / "release.pub").write_bytes(pem_public(RELEASE_KEY.public_key()))
         parts = SlotParts(self.clock, self.outbox, Listener())
         backoff = Backoff(0.1, 0.2)
@@ -71,7 +73,7 @@ class Machine:
         self.slot = SlotRunner("pad", self.profile, place, self.connect, parts, backoff)
         keys = (self.folder / "release.pub",)
         self.parts = UpdateParts("kiosk-1", self.folder / "firmware", keys, self.outbox, self.clock)
-        self.updates = MachineUpdates({"pad": self.slot}, self.parts, transport_for, lambda: self.in_use)
+        self.updates = MachineUpdates({"pad": self.slot}, self.parts, transport_for, self.lease)
 
     async def connect(self, address: str) -> Driver:
         transport = transport_for(self.profile, address)
@@ -121,10 +123,12 @@ def _last(found: Machine) -> Row:
 
 async def test_a_machine_in_use_is_not_updated(tmp_path: Path) -> None:
     async with machine(tmp_path, fast(smp_pad())) as found:
-        found.in_use = True
+        await found.lease.begin("journey", 300)
         with pytest.raises(MachineBusy, match="citizen"):
             await found.updates.update("pad", NEW)
         assert found.told() == []
+        found.lease.end("journey")
+        assert (await found.updates.update("pad", NEW)).state is UpdateState.DONE
 
 
 async def test_an_absent_device_is_not_updated(tmp_path: Path) -> None:
@@ -161,7 +165,7 @@ async def test_a_killed_agent_goes_on_with_its_update(tmp_path: Path, state: str
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        again = MachineUpdates({"pad": found.slot}, found.parts, transport_for, lambda: False)
+        again = MachineUpdates({"pad": found.slot}, found.parts, transport_for, found.lease)
         await again.recover()
         await eventually(lambda: found.slot.ready)
         assert slot_inventory(found.slot).firmware == "2.0.0"

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,19 @@ from device_profiles.capabilities.screen import ChooseArgs, ShowArgs
 from device_profiles.catalog import load_catalog
 from device_profiles.messages.twin import DesiredAgent, ServiceOffer
 from edge_agent.errors import AgentError
+from edge_agent.lease import Lease
 from edge_agent.local_flows.book import TicketBook
 from edge_agent.local_flows.ticket import TicketDesk, TicketParts
 from edge_agent.outbox.memory import MemoryOutbox
 from edge_agent.ports import SlotView
 from edge_agent.screen.board import READ_S, SESSION_IDLE_S, TRANSITIONS, Board, ViewKind
 from edge_agent.screen.desk import DeskParts, ScreenDesk
+from edge_agent.screen.guard import CitizenGuard
 from edge_agent.screen.routes import application
 from edge_agent.screen.server import serve
 from edge_agent.screen.slot import ScreenSlot
 from edge_agent.slots.runner import SlotParts
+from edge_agent.storage import Values
 from firmware_bridge.errors import DeviceFault
 from tests.edge_agent.fakes import (
     FakeDriver,
@@ -70,6 +73,8 @@ class Screen:
     printer: FakeDriver
     desired: FixedDesired
     online: bool = True
+    out_of_service: bool = False
+    lease: Lease = field(init=False)
 
     async def state(self) -> dict[str, Any]:
         found: dict[str, Any] = (await self.pages.get("/api/state")).json()
@@ -105,10 +110,13 @@ async def screen_of(folder: Path) -> AsyncIterator[Screen]:
     ):
         tickets = TicketDesk(TicketParts(TicketBook(file), outbox, desired, clock, views))
         found = Screen(pages, board, slot, outbox, clock, printer, desired)
+        found.lease = Lease(Values(file), clock)
+        guard = CitizenGuard(board, found.lease, lambda: found.out_of_service)
+        online = lambda: found.online  # noqa: E731
         desk = ScreenDesk(
-            DeskParts("kiosk-1", profile, board, slot, tickets, outbox, desired, clock, views, lambda: found.online)
+            DeskParts("kiosk-1", profile, board, slot, tickets, outbox, desired, clock, views, online, guard)
         )
-        async with running(runner.run, board.run, lambda: serve(application(desk), port)):
+        async with running(runner.run, board.run, guard.run, lambda: serve(application(desk), port)):
             await clock.until(lambda: runner.ready)
             await until_served(pages)
             yield found

@@ -3,7 +3,7 @@ from functools import reduce
 
 import pytest
 
-from device_profiles.capabilities.card_dispenser import CardDispenserStatus, DispensedCard, DispenseOutput
+from device_profiles.capabilities.card_dispenser import CardDispenserStatus, DispensedCard, DispenseOutput, LastMove
 from device_profiles.capabilities.card_reader import RetainBin, Stacker
 from device_profiles.capabilities.model import Action, DeviceState, Identity
 from firmware_bridge.codecs.dispenser_enq import Answer, Flag, parse_flags
@@ -111,7 +111,11 @@ async def test_flags_outside_their_range_come_from_another_device() -> None:
 async def test_a_dispenser_at_rest() -> None:
     card = await dispenser_bench()
     assert await card.status() == CardDispenserStatus(
-        device=DeviceState.ONLINE, media=DispensedCard.NOT_PRESENT, stacker=Stacker.OK, retain_bin=RetainBin.OK
+        device=DeviceState.ONLINE,
+        media=DispensedCard.NOT_PRESENT,
+        stacker=Stacker.OK,
+        retain_bin=RetainBin.OK,
+        last_move=LastMove.NONE,
     )
 
 
