@@ -27,6 +27,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
     {
         "demo": Verb("simulators.demo.command", "a whole hall on this machine; --check plays the story and checks it"),
         "cloud": Verb("cloud.__main__", "the fleet and the hall: serve, broker"),
+        "user": Verb("cloud.cli.user", "people and tokens: add, list, remove, password, grant, token"),
         "edge": Verb("edge_agent.__main__", "the agent of one machine: run, check, outbox"),
         "simulate": Verb("simulators.__main__", "simulated peripherals, machines, halls, departments"),
         "firmware": Verb("firmware_bridge.update.__main__", "firmware images: keygen, sign, show, verify, approve"),

@@ -20,9 +20,12 @@ ROLES: Mapping[Role, frozenset[P]] = MappingProxyType(
         ),
         Role.COUNTER_STAFF: frozenset({P.SEE_HALL, P.SEE_FAULTS, P.SERVE, P.SEE_CASES, P.ACT_ON_CASES}),
         Role.CREW: frozenset({P.SEE_MACHINES, P.SEND_COMMANDS, P.SEE_FAULTS, P.ACT_ON_FAULTS}),
-        Role.AUDITOR: frozenset({P.SEE_HALL, P.SEE_MACHINES, P.SEE_FAULTS, P.SEE_CASES, P.SEE_RECORD}),
+        Role.AUDITOR: frozenset({P.SEE_HALL, P.SEE_MACHINES, P.SEE_FAULTS, P.SEE_CASES, P.SEE_RECORD, P.SEE_AUDIT}),
         Role.INTEGRATOR: frozenset(
-            {P.SEE_HALL, P.SEE_MACHINES, P.SEND_COMMANDS, P.CONFIGURE_MACHINES, P.SEE_FAULTS, P.SEE_METRICS}
+            {
+                P.SEE_HALL, P.SEE_MACHINES, P.SEND_COMMANDS, P.CONFIGURE_MACHINES, P.ENROL_MACHINES, P.SEE_FAULTS,
+                P.SEE_METRICS,
+            }
         ),
         Role.ADMINISTRATOR: frozenset(P),
     }

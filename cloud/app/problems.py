@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from cloud.app.rules import RULES, UNDECLARED, Of
 from cloud.core.errors import HallfleetError, TooMany, Unauthorised
 from device_profiles.errors import HallRuleError, MessageError
 
@@ -41,7 +42,6 @@ class Problem(BaseModel):
 
 # For every route: FastAPI then leaves out its own form of 422. ``describe`` puts the statuses in its place.
 RESPONSES: dict[int | str, dict[str, Any]] = {"default": {"description": "A problem document (RFC 9457)"}}
-PUBLIC = "public"
 _WRITES = frozenset({"post", "put", "patch", "delete"})
 
 
@@ -72,17 +72,20 @@ def describe(document: dict[str, Any]) -> None:
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     shapes.update(schema.pop("$defs", {}))
     shapes["Problem"] = schema
-    for path in document["paths"].values():
+    for address, path in document["paths"].items():
         for method, operation in path.items():
             operation["responses"].pop("default", None)
-            operation["responses"].update({str(status): _described(status) for status in _statuses(method, operation)})
+            operation["responses"].update(
+                {str(status): _described(status) for status in _statuses(address, method, operation)}
+            )
 
 
-def _statuses(method: str, operation: Mapping[str, Any]) -> list[int]:
+def _statuses(address: str, method: str, operation: Mapping[str, Any]) -> list[int]:
     """What is asked with a parameter or a body may name what is not there; what changes something may conflict."""
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
     found = {400, 503}
-    found |= {429} if PUBLIC in operation.get("tags", ()) else {401, 403}
+    rule = RULES.get(f"{method.upper()} {address}", UNDECLARED)
+    found |= {401, 403} if rule.of is not Of.EVERYBODY else {429} if rule.limited else set()
     found |= {404, 422} if places or "requestBody" in operation else set()
     found |= {403, 409, 413, 415} if method in _WRITES else set()
     found |= {412, 428} if method == "patch" else set()

@@ -115,6 +115,13 @@ API: Mapping[str, Rule] = MappingProxyType(
         "GET /commands/{command_id}": _by(Of.COMMAND, P.SEE_MACHINES, "command_id"),
         "GET /machines/{machine}/events": _by(Of.MACHINE, P.SEE_RECORD),
         "GET /quarantine": Rule(Of.FLEET, P.SEE_RECORD),
+        "GET /audit": Rule(Of.FLEET, P.SEE_AUDIT),
+        "GET /audit/head": Rule(Of.FLEET, P.SEE_AUDIT),
+        "GET /audit/verify": Rule(Of.FLEET, P.SEE_AUDIT),
+        "POST /erasures": Rule(Of.FLEET, P.ADMINISTER),
+        "GET /machines/{machine}/certificates": _by(Of.MACHINE, P.SEE_MACHINES),
+        "POST /machines/{machine}/certificates/revoke": _by(Of.MACHINE, P.ENROL_MACHINES),
+        "POST /machines/{machine}/claims": _by(Of.MACHINE, P.ENROL_MACHINES),
         "GET /alerts": Rule(Of.LISTED, P.SEE_FAULTS),
         "POST /alerts/{alert_id}/acknowledge": _by(Of.ALERT, P.ACT_ON_FAULTS, "alert_id"),
         "POST /alerts/{alert_id}/shelve": _by(Of.ALERT, P.ACT_ON_FAULTS, "alert_id"),
@@ -125,6 +132,9 @@ API: Mapping[str, Rule] = MappingProxyType(
         "POST /cases/{case_id}/signal": _by(Of.CASE, P.ACT_ON_CASES, "case_id"),
         "POST /cases/{case_id}/cancel": _by(Of.CASE, P.ACT_ON_CASES, "case_id"),
         "GET /public/tickets/{token}": PUBLIC,
+        "POST /enrolments": PUBLIC,
+        "POST /enrolments/renewals": PUBLIC,
+        "GET /enrolments/revocations": PUBLIC,
     }
 )
 

@@ -25,6 +25,8 @@ class Permission(StrEnum):
     SEE_CASES = "cases.see"
     ACT_ON_CASES = "cases.act"
     SEE_RECORD = "record.see"
+    SEE_AUDIT = "audit.see"
+    ENROL_MACHINES = "machines.enrol"
     SEE_METRICS = "metrics.see"
     ADMINISTER = "administer"
 

@@ -1,0 +1,1 @@
+"""Verbs of the cloud that are words of their own on the command line."""
