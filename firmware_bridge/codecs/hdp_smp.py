@@ -59,7 +59,7 @@ def parse_state(body: Body) -> tuple[EventBlock, int]:
     numbers = {}
     for key in _STATE:
         value = body.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
+        if type(value) is not int or not 0 <= value <= _LARGEST:  # a bool is no number
             raise ValueError(f"state: {key}: expected a number from 0 to {_LARGEST}, got {value!r}")
         numbers[key] = value
     block = EventBlock(

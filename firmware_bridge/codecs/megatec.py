@@ -9,7 +9,7 @@ memory: check on the device). There is no checksum: a line is believed when ever
 
 import re
 from dataclasses import dataclass
-from enum import IntFlag
+from enum import IntEnum
 
 from firmware_bridge.framing.buffer import NEED_MORE, Found, FrameBuffer, frame, skip
 
@@ -25,7 +25,7 @@ _CANDIDATE = re.compile(rb"[(#]")
 _BROKEN = re.compile(rb"[^ -~]")  # neither text nor part of it
 
 
-class Bit(IntFlag):
+class Bit(IntEnum):
     """The eight bits of the status, b7 first on the line."""
 
     UTILITY_FAILED = 0x80
@@ -49,7 +49,7 @@ class UpsStatus:
     frequency_hz: float
     battery_v: float
     temperature_c: float
-    bits: Bit
+    bits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _find_here(pending: bytes) -> Found:
 def _reply(line: bytes) -> Reply:
     if found := _STATUS.fullmatch(line):
         into, fault, out, load, frequency, battery, temperature = map(float, found.groups()[:7])
-        return UpsStatus(into, fault, out, int(load), frequency, battery, temperature, Bit(int(found[8], 2)))
+        return UpsStatus(into, fault, out, int(load), frequency, battery, temperature, int(found[8], 2))
     if found := _RATING.fullmatch(line):
         return Rating(float(found[1]), int(found[2]), float(found[3]), float(found[4]))
     columns = line[1:-1].decode("ascii")

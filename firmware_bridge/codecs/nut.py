@@ -21,7 +21,7 @@ _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f]")  # all but the line's end
 _WORD = re.compile(r"[!#-\[\]-~]+")  # no blanks, quotes, backslashes or control characters
 _LINES = {kind: re.compile(rb"(?:%s [^\x00-\x1f]*\n)*" % kind) for kind in (b"UPS", b"VAR", b"RW", b"CMD")}
 _SUPPLY = re.compile(rb"^UPS ([!#-\[\]-~]+) ", re.MULTILINE)
-_VARIABLE = re.compile(rb'^VAR [!-~]+ ([!-~]+) "([^"\\\n]*(?:\\.[^"\\\n]*)*)"$', re.MULTILINE)
+_VARIABLE = re.compile(r'^VAR [!-~]+ ([!-~]+) "([^"\\\n]*(?:\\.[^"\\\n]*)*)"$', re.MULTILINE)
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -83,11 +83,8 @@ def parse_supplies(listing: Listing) -> list[str]:
 
 def parse_variables(listing: Listing) -> dict[str, str]:
     """The values in a list of variables; what is no text in UTF-8 is replaced."""
-    found = {}
-    for name, value in _VARIABLE.findall(listing.text):
-        text = value.decode("utf-8", "replace")
-        found[name.decode("ascii")] = _ESCAPED.sub(r"\1", text) if "\\" in text else text
-    return found
+    found: list[tuple[str, str]] = _VARIABLE.findall(listing.text.decode("utf-8", "replace"))
+    return {name: _ESCAPED.sub(r"\1", value) if "\\" in value else value for name, value in found}
 
 
 class NutCodec:

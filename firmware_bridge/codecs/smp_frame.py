@@ -28,6 +28,14 @@ _DEPTH = 8  # of nested maps and lists; ours have one level, image states have t
 _TAGS = (*range(6), 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799)
 
 
+def _refuse_tag(_tag: object, _immutable: bool) -> NoReturn:
+    """A tag would turn data into dates, patterns, numbers of any size: cbor2 makes CBORDecodeError of this."""
+    raise ValueError("expected plain CBOR, got a tag")
+
+
+_NO_TAGS = dict.fromkeys(_TAGS, _refuse_tag)
+
+
 class Operation(IntEnum):
     """What a message is."""
 
@@ -35,6 +43,9 @@ class Operation(IntEnum):
     READ_REPLY = 1
     WRITE = 2
     WRITE_REPLY = 3
+
+
+_OPERATIONS: Mapping[int, Operation] = {int(operation): operation for operation in Operation}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +87,13 @@ def decode_message(data: bytes) -> SmpMessage | None:
     if len(data) < _HEADER.size:
         return None
     first, _flags, length, group, sequence, command = _HEADER.unpack_from(data)
-    operation, version = first & 0x07, first >> 3 & 0x03
-    if operation > max(Operation) or len(data) != _HEADER.size + length:
+    operation, version = _OPERATIONS.get(first & 0x07), first >> 3 & 0x03
+    if operation is None or len(data) != _HEADER.size + length:
         return None
     body = _map(data[_HEADER.size :])
     if body is None:
         return None
-    return SmpMessage(Operation(operation), group, command, sequence, body, version)
+    return SmpMessage(operation, group, command, sequence, body, version)
 
 
 def encode_frame(message: SmpMessage, framing: Framing) -> bytes:
@@ -133,20 +144,15 @@ def _map(data: bytes) -> Body | None:
         body = cbor2.loads(
             data,
             tag_hook=_refuse_tag,
-            semantic_decoders=dict.fromkeys(_TAGS, _refuse_tag),
+            semantic_decoders=_NO_TAGS,
             max_depth=_DEPTH,
             strict_hashable_types=True,
         )
     except cbor2.CBORDecodeError:
         return None
-    if not isinstance(body, dict) or not all(isinstance(key, str) for key in body):
+    if not isinstance(body, dict) or not set(map(type, body)) <= {str}:
         return None
     return body
-
-
-def _refuse_tag(_tag: object, _immutable: bool) -> NoReturn:
-    """A tag would turn data into dates, patterns, numbers of any size: cbor2 makes CBORDecodeError of this."""
-    raise ValueError("expected plain CBOR, got a tag")
 
 
 def _number(value: object) -> int:

@@ -10,6 +10,7 @@ a full block of 254 bytes without the 01 that MCUboot adds there; both sides rea
 """
 
 import binascii
+import re
 
 from cobs import cobs  # type: ignore[import-untyped]
 
@@ -20,7 +21,8 @@ LINE_LENGTH = 127  # Zephyr's longest console line, markers and end included
 LONGEST_MESSAGE = 8 * 1024  # servers announce 256 to 4096 bytes
 
 _FIRST, _NEXT, _END = b"\x06\x09", b"\x04\x14", b"\n"
-_BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+_START = re.compile(rb"[\x06\x04]")  # of either marker
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 _LONGEST_LINE = 1024  # a server that does not split its answers sends longer lines than Zephyr's
 _HEADER, _CRC = 8, 2
 
@@ -176,11 +178,12 @@ def _find_line(pending: bytes) -> Found:
     if pending[:2] not in (_FIRST, _NEXT):
         if pending in (_FIRST[:1], _NEXT[:1]):
             return NEED_MORE
-        starts = (at for at in range(1, len(pending)) if pending[at] in (_FIRST[0], _NEXT[0]))
-        return skip(next(starts, len(pending)))
-    end = next((at for at in range(2, len(pending)) if pending[at] not in _BASE64), -1)
-    if end < 0:
+        start = _START.search(pending, 1)
+        return skip(len(pending) if start is None else start.start())
+    behind = _NOT_BASE64.search(pending, len(_FIRST))
+    if behind is None:
         return skip(2) if len(pending) >= _LONGEST_LINE else NEED_MORE
+    end = behind.start()
     if pending[end : end + 1] == _END:
         return frame(end + 1)
     if pending[end : end + 1] != b"\r":
