@@ -29,6 +29,9 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "cloud": Verb("cloud.__main__", "the fleet and the hall: serve, broker"),
         "user": Verb("cloud.cli.user", "people and tokens: add, list, remove, password, grant, token"),
         "edge": Verb("edge_agent.__main__", "the agent of one machine: run, check, outbox"),
+        "enrol": Verb(
+            "edge_agent.enrol", "give this machine its certificate: enrol --cloud URL --machine ID --code CODE"
+        ),
         "simulate": Verb("simulators.__main__", "simulated peripherals, machines, halls, departments"),
         "firmware": Verb("firmware_bridge.update.__main__", "firmware images: keygen, sign, show, verify, approve"),
         "profiles": Verb("device_profiles.__main__", "profiles: list, show, check, schema"),

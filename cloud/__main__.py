@@ -5,6 +5,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from cloud.core.errors import HallfleetError, Invalid
 from cloud.settings import CloudSettings, read_settings
@@ -40,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     broker.add_argument("--port", type=port_argument, default=1883)
     broker.add_argument("--host", default="127.0.0.1", help="127.0.0.1; anything else is refused")
     broker.set_defaults(run=_broker)
+
+    _add_identity(verbs, configured)
 
     backup = verbs.add_parser("backup", parents=[configured], help="copy the SQLite database while it is in use")
     backup.add_argument("file", type=Path, help="the copy; must not exist")
@@ -77,6 +80,43 @@ def _broker(options: argparse.Namespace) -> None:
     from cloud.broker.embedded import run_forever
 
     run_forever(options.port, options.host)
+
+
+def _add_identity(verbs: Any, configured: argparse.ArgumentParser) -> None:
+    claim = verbs.add_parser("claim", parents=[configured], help="a code that enrols one machine once")
+    claim.add_argument("machine")
+    claim.set_defaults(run=_claim)
+
+    revoke = verbs.add_parser("revoke", parents=[configured], help="a machine was stolen or is gone: shut it out")
+    revoke.add_argument("machine")
+    revoke.add_argument("--reason", default="revoked by an operator", help="kept with the certificates")
+    revoke.set_defaults(run=_revoke)
+
+    files = verbs.add_parser("broker-files", parents=[configured], help="configuration and certificates for a broker")
+    files.add_argument("--kind", choices=["mosquitto", "emqx"], required=True)
+    files.add_argument("--out", type=Path, required=True, help="folder for the files")
+    files.add_argument("--host", action="append", default=[], help="name or address machines use; may be repeated")
+    files.add_argument("--install-dir", type=Path, help="where the files will lie on the broker; default: --out")
+    files.set_defaults(run=_broker_files)
+
+
+def _claim(options: argparse.Namespace) -> None:
+    from cloud.app.identity import claim
+
+    print(claim(read_settings(options.config), options.machine))
+
+
+def _revoke(options: argparse.Namespace) -> None:
+    from cloud.app.identity import revoke
+
+    print(revoke(read_settings(options.config), options.machine, options.reason))
+
+
+def _broker_files(options: argparse.Namespace) -> None:
+    from cloud.app.identity import broker_files
+
+    settings = read_settings(options.config)
+    print(broker_files(settings, options.kind, options.out, options.host, options.install_dir))
 
 
 def _backup(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from fastapi import APIRouter
 
@@ -26,6 +27,16 @@ from cloud.dispatch import routes as dispatch_routes
 from cloud.dispatch.jobs import DispatchTimer
 from cloud.dispatch.model import CounterNow, HallNow, ServiceNow
 from cloud.dispatch.service import DispatchService
+from cloud.enrolment import routes as enrolment_routes
+from cloud.enrolment.adapters.eviction import Eviction
+from cloud.enrolment.adapters.hands import Hands
+from cloud.enrolment.adapters.revocation_list import Reload, RevocationFile
+from cloud.enrolment.jobs import ExpiryWatch, RevocationPublisher
+from cloud.enrolment.model import Rules
+from cloud.enrolment.service import EnrolmentService
+from cloud.enrolment.service.admission import Admission, Admitted
+from cloud.enrolment.service.authority import load_authority
+from cloud.enrolment.service.pace import Pace
 from cloud.fleet import routes as fleet_routes
 from cloud.fleet.model import Register
 from cloud.fleet.service import FleetService
@@ -91,6 +102,8 @@ class Cloud:
     dispatch: DispatchService
     telemetry: TelemetryStore
     link: Link
+    enrolment: EnrolmentService
+    admission: Admission
     access: Access
     # Filled below, by every feature: routes below /api/v1 for staff and for everybody, what runs for as long as the
     # process, what is done once in a transaction before that, and what refreshes the metrics.
@@ -135,6 +148,8 @@ def build(settings: CloudSettings, clock: Clock | None = None) -> Cloud:
             settings.telemetry_url, settings.telemetry_file, settings.telemetry_token.get_secret_value()
         ),
         link=link,
+        enrolment=enrolment_of(settings, register, clock),
+        admission=Admission(),
         access=_access(settings, db, clock),
     )
     # The order is the order of reactions to the same fact: who is there, then what was asked, then what follows.
@@ -147,6 +162,7 @@ def build(settings: CloudSettings, clock: Clock | None = None) -> Cloud:
     _wire_dispatch(cloud)
     _wire_telemetry(cloud)
     _wire_ingest(cloud)
+    _wire_enrolment(cloud, address)
     cloud.routers.append(access_routes.router())
     return cloud
 
@@ -326,8 +342,54 @@ def _wire_telemetry(cloud: Cloud) -> None:
     cloud.routers.append(telemetry_routes.router(cloud.telemetry, cloud.clock, cloud.register.machine))
 
 
+def enrolment_of(settings: CloudSettings, register: Register, clock: Clock) -> EnrolmentService:
+    """The fleet's CA and its rules, also for a command that runs beside the process. Raises Invalid."""
+    identity = settings.identity
+    authority = load_authority(settings.data_dir, clock.now(), identity.ca_key_file, identity.ca_cert_file)
+    rules = Rules(
+        lifetime=timedelta(days=identity.certificate_days),
+        grace=timedelta(days=identity.grace_days),
+        claim_lifetime=timedelta(hours=identity.claim_hours),
+        list_url=identity.crl_url,
+    )
+    return EnrolmentService(authority, register.hall_of, rules, clock)
+
+
+def _wire_enrolment(cloud: Cloud, address: BrokerAddress) -> None:
+    identity, service = cloud.settings.identity, cloud.enrolment
+    cloud.bus.on("agent.certificate_renewed", service.note_renewed)
+    file = RevocationFile(cloud.settings.revocation_file)
+    tls = cloud.settings.broker.startswith("mqtts:")
+    eviction = Eviction(address.host, address.port, tls, cloud.settings.broker_ca_file, service.authority, cloud.clock)
+    publisher = RevocationPublisher(
+        cloud.db,
+        service,
+        cloud.admission,
+        file,
+        Hands(Reload(identity.reload_command, identity.pid_file), eviction),
+        cloud.clock,
+        cloud.metrics,
+    )
+    cloud.bus.after_commit(publisher.heard)
+    cloud.jobs["revocations"] = publisher.run
+    cloud.jobs["expiry"] = ExpiryWatch(cloud.db, service, _hall_of(cloud.register), cloud.clock).run
+    broker = identity.machine_broker or cloud.settings.broker
+    cloud.routers.append(enrolment_routes.router(service, cloud.db))
+    cloud.public_routers.append(enrolment_routes.public_router(service, cloud.db, file, broker, Pace(cloud.clock)))
+
+
+def _hall_of(register: Register) -> Callable[[str], str | None]:
+    def hall_of(machine: str) -> str | None:
+        found = register.find(machine)
+        return found.hall if found is not None else None
+
+    return hall_of
+
+
 def _wire_ingest(cloud: Cloud) -> None:
-    consumer = Consumer(cloud.db, cloud.register, cloud.link.publish, cloud.clock, cloud.metrics)
+    consumer = Consumer(
+        cloud.db, Admitted(cloud.register, cloud.admission), cloud.link.publish, cloud.clock, cloud.metrics
+    )
     cloud.link.deliver_to(consumer.receive)
     cloud.jobs["ingest"] = lambda: run_ingest(cloud.link, consumer)
     cloud.routers.append(ingest_routes.router(cloud.db, cloud.register.machine))

@@ -23,6 +23,9 @@ from edge_agent.devices.choice import choose_source
 from edge_agent.devices.matching import wants_of
 from edge_agent.devices.places import Finder, subsystems_of
 from edge_agent.errors import AgentError, MachineBusy, OutboxFull
+from edge_agent.identity.cloud import Cloud as EnrolmentCloud
+from edge_agent.identity.files import IdentityFolder
+from edge_agent.identity.renewal import Renewal, Trial
 from edge_agent.lease import Lease
 from edge_agent.local_flows.book import TicketBook
 from edge_agent.local_flows.ticket import TicketDesk, TicketParts
@@ -41,6 +44,7 @@ from edge_agent.storage import DurableFile, Values
 from edge_agent.timing import Backoff, SystemClock
 from edge_agent.twin import Desired, Reported
 from edge_agent.uplink.address import address_of
+from edge_agent.uplink.identified import IdentifiedUplink
 from edge_agent.uplink.mqtt import MqttUplink
 from edge_agent.uplink.road import settings_for
 from edge_agent.uplink.sender import Pace
@@ -102,6 +106,8 @@ class Agent:
         by_capability: dict[str, SlotView] = {view.capability: view for view in self._views().values()}
         ticket_parts = TicketParts(self._book, outbox, self._desired, self._clock, by_capability)
         self._tickets = TicketDesk(ticket_parts)
+        self._trial = _trial(settings)
+        self._renewal: Renewal | None = None
         self._session = self._cloud_session()
         self._uplinks = self._uplink_trials(Values(file))
         self._desk = ScreenDesk(
@@ -184,6 +190,8 @@ class Agent:
         works += [self._lease.run, self._vendor.run, self._uplinks.run, self._follow_vendor_wish]
         if any((self._settings.data_dir / FIRMWARE_FOLDER).glob("*/coming")):  # an update was cut short
             works.append(self._recover_updates)
+        if self._renewal is not None:
+            works.append(self._renewal.run)
         if self._plan.profile.screen:
             works += [self._board.run, self._guard.run]
         if self._settings.screen_port:
@@ -224,6 +232,9 @@ class Agent:
             "outbox_dropped": float(depth.dropped),
             "refused_messages": float(self._session.refused_messages),
         }
+        if self._trial is not None:
+            left = self._trial.folder.current().facts.not_after - self._clock.now()
+            metrics["certificate_days_left"] = left.total_seconds() / 86_400
         return Sample(at_ms=self._now_ms(), slot="agent", metrics=metrics)
 
     def _slot_samples(self) -> list[Sample]:
@@ -294,10 +305,26 @@ class Agent:
         return UplinkTrials(Road(self._settings.broker), parts, self._report_agent)
 
     def _uplink(self, settings: EdgeSettings, will: bytes) -> Uplink:
-        return MqttUplink(address_of(settings), settings.machine, will)
+        if self._trial is None:
+            return MqttUplink(address_of(settings), settings.machine, will)
+        uplink = IdentifiedUplink(settings, self._trial, will)
+        if self._settings.cloud_url and self._renewal is None:
+            cloud = EnrolmentCloud(self._settings.cloud_url, self._settings.cloud_ca_file)
+            self._renewal = Renewal(self._trial, cloud, self._outbox, self._clock)
+        return uplink
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
+
+
+def _trial(settings: EdgeSettings) -> Trial | None:
+    if settings.identity_dir is None:
+        return None
+    trial = Trial(IdentityFolder(settings.identity_dir))
+    machine = trial.folder.current().facts.machine
+    if machine != settings.machine:
+        raise AgentError(f"identity_dir: expected the certificate of {settings.machine}, got that of {machine}")
+    return trial
 
 
 async def run_agent(settings: EdgeSettings, stop: asyncio.Event) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from device_profiles.configuration import BrokerUrl, check_files, load_settings
+from device_profiles.configuration import BrokerUrl, HttpUrl, check_files, is_loopback, load_settings
 from device_profiles.errors import MessageError
 from device_profiles.messages.topics import check_machine_id
 from edge_agent.addresses import parse_address
@@ -27,6 +27,14 @@ class EdgeSettings(BaseModel):
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
+    identity_dir: Path | None = Field(
+        default=None, description="what hallfleet enrol wrote; renewed by the agent; instead of cert_file and key_file"
+    )
+    cloud_url: HttpUrl = Field(default="", description="https://...: where identity_dir is renewed; empty: never")
+    cloud_ca_file: Path | None = Field(
+        default=None, description="what cloud_url is checked against; none: the system's"
+    )
+    tls_minimum: Literal["1.2", "1.3"] = Field(default="1.3", description="1.2 only for a broker that cannot do more")
     ports: dict[str, str] = Field(
         default_factory=dict,
         description="slot name -> where its device is: a file, tcp://host:port, usb:path=1-1.2, ... (addresses.py)",
@@ -74,6 +82,18 @@ class EdgeSettings(BaseModel):
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file: expected both or neither")
         check_files(ca_file=self.ca_file, cert_file=self.cert_file, key_file=self.key_file)
+        return self
+
+    @model_validator(mode="after")
+    def _identity(self) -> "EdgeSettings":
+        if self.identity_dir is not None and self.cert_file is not None:
+            raise ValueError("identity_dir: expected it instead of cert_file and key_file, got both")
+        if self.identity_dir is not None and not self.uses_tls:
+            raise ValueError("identity_dir: expected broker = mqtts://...: without TLS a certificate proves nothing")
+        parts = urlsplit(self.cloud_url)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError("cloud_url: expected https:// to another host")
+        check_files(cloud_ca_file=self.cloud_ca_file)
         return self
 
     @property

@@ -18,10 +18,12 @@ class BrokerAddress:
     tls: ssl.SSLContext | None = None
 
 
-def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
+def tls_context(
+    ca_file: Path | None, cert_file: Path | None, key_file: Path | None, minimum: str = "1.3"
+) -> ssl.SSLContext:
     """TLS that always checks the broker's name and chain, with our certificate when there is one. Raises OSError."""
     context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = ssl.TLSVersion.TLSv1_2 if minimum == "1.2" else ssl.TLSVersion.TLSv1_3
     if cert_file is not None and key_file is not None:
         context.load_cert_chain(cert_file, key_file)
     return context
@@ -33,7 +35,7 @@ def address_of(settings: EdgeSettings) -> BrokerAddress:
     if not settings.uses_tls:
         return BrokerAddress(host, port, settings.keepalive_s)
     try:
-        tls = tls_context(settings.ca_file, settings.cert_file, settings.key_file)
+        tls = tls_context(settings.ca_file, settings.cert_file, settings.key_file, settings.tls_minimum)
     except OSError as error:
         raise AgentError(f"ca_file, cert_file, key_file: expected readable PEM files, got: {error}") from error
     return BrokerAddress(host, port, settings.keepalive_s, tls)

@@ -136,6 +136,10 @@ class MqttLink:
             if (code := self._client.loop_misc()) is not MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._lose(f"{paho.error_string(code)}")
 
+    def leave(self, reason: str) -> None:
+        """End this link from our side; whoever uses it gets LinkLost."""
+        self._lose(reason)
+
     async def close(self) -> None:
         """Leave, telling the broker that it was on purpose (no will) when it still listens."""
         if not self._lost.done():

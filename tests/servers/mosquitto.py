@@ -1,11 +1,12 @@
-"""Debian's MQTT 5 broker, set up as in a hall but for one loopback listener without certificates."""
+"""Debian's MQTT 5 broker: on one loopback listener without certificates, or with the configuration of a fleet."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.servers.parts import find_program
-from tests.servers.process import HOST, Server, accepts_connections, free_port, running, server_folder
+from tests.servers.process import HOST, Server, accepts_connections, free_port, give_to_server, running, server_folder
 
 # The default of 1000 drops acknowledged messages of a burst in silence; a hall's configuration raises it too.
 MAX_QUEUED_MESSAGES = 200_000
@@ -55,3 +56,21 @@ def serve(*, port: int | None = None, extra_configuration: str = "") -> Iterator
         )
         with running(process):
             yield Broker(HOST, chosen, process)
+
+
+@contextmanager
+def serve_fleet(write: Callable[[Path, int], Path]) -> Iterator[Broker]:
+    """A broker with a fleet's own configuration: `write(folder, port)` writes its files and returns the main one."""
+    program, port = find_program("mosquitto"), free_port()
+    with server_folder("mosquitto") as folder:
+        configuration = write(folder, port)
+        give_to_server(folder)
+        process = Server(
+            name="mosquitto",
+            argv=[program, "-c", configuration],
+            folder=folder,
+            is_ready=lambda: accepts_connections(port),
+        )
+        with running(process):
+            (folder / "broker.pid").write_text(f"{process.pid}\n")
+            yield Broker(HOST, port, process)

@@ -59,6 +59,13 @@ def server_folder(name: str) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def give_to_server(folder: Path) -> None:
+    """Hand everything in `folder` to the server's user."""
+    if account := _account():
+        for path in folder.rglob("*"):
+            os.chown(path, account.pw_uid, account.pw_gid)
+
+
 def run_once(argv: Sequence[str | Path], folder: Path) -> None:
     """Run a set-up step (initdb) as the server's user, to its end."""
     done = subprocess.run(
