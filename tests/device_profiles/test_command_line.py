@@ -45,7 +45,7 @@ def test_profiles_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_profiles_show_gives_one_profile_with_its_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     assert hallfleet.main(["profiles", "show", "epson-compatible-80"]) == 0
     profile = json.loads(capsys.readouterr().out)
-    assert profile["options"] == {"charset": "gb18030", "columns": 48}
+    assert profile["options"] == {"charset": "gb18030", "columns": 48, "counter": True}
     assert profile["timing"]["attempts"] == 3
 
 
