@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import select
 import stat
 import termios
 
@@ -211,6 +212,11 @@ def settle(waiter: asyncio.Future[None]) -> None:
     """Wake who waits, unless somebody has already."""
     if not waiter.done():
         waiter.set_result(None)
+
+
+def is_readable(fd: int) -> bool:
+    """Whether a read gives something now, for nodes that do not count their bytes (FIONREAD): hidraw, evdev, GPIO."""
+    return bool(select.select([fd], [], [], 0)[0])
 
 
 def is_pty(fd: int) -> bool:

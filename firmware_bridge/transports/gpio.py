@@ -19,7 +19,7 @@ from device_profiles.errors import ProfileError
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.codecs.contacts import ASK_LEVELS, encode_edge, encode_levels
 from firmware_bridge.errors import TransportLost
-from firmware_bridge.transports._descriptor import DescriptorTransport, is_pty, lock
+from firmware_bridge.transports._descriptor import DescriptorTransport, is_pty, is_readable, lock
 
 if TYPE_CHECKING:  # the library is loaded where there is a chip
     from gpiod import LineRequest, LineSettings
@@ -99,6 +99,9 @@ class GpioTransport(DescriptorTransport):
             os.close(fd)
         else:
             request.release()
+
+    def _waiting(self) -> bool:
+        return is_readable(self._fd)  # it has edges
 
     def _pull(self) -> None:
         if self._request is None:

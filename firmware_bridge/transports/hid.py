@@ -6,12 +6,11 @@ a pseudo-terminal, where a simulated device sits, reports follow each other with
 
 import asyncio
 import os
-import select
 import tty
 
 from device_profiles.schema.peripheral import Hid, PeripheralProfile
 from firmware_bridge.errors import LinkTimeout, TransportLost
-from firmware_bridge.transports._descriptor import STALL_S, DescriptorTransport, is_pty, lock
+from firmware_bridge.transports._descriptor import STALL_S, DescriptorTransport, is_pty, is_readable, lock
 
 
 class HidTransport(DescriptorTransport):
@@ -82,7 +81,7 @@ class HidTransport(DescriptorTransport):
         return numbered + (first + part).ljust(hid.out_bytes, b"\0")
 
     def _waiting(self) -> bool:
-        return bool(select.select([self._fd], [], [], 0)[0])  # a node does not count bytes, it has reports
+        return is_readable(self._fd)  # it has reports
 
     def _arrived(self, data: bytes) -> None:
         hid = self._hid

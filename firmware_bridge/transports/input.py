@@ -12,7 +12,7 @@ import tty
 
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.errors import TransportLost
-from firmware_bridge.transports._descriptor import DescriptorTransport, is_pty, lock
+from firmware_bridge.transports._descriptor import DescriptorTransport, is_pty, is_readable, lock
 
 EVIOCGVERSION = 0x80044501  # _IOR('E', 0x01, int)
 EVIOCGRAB = 0x40044590  # _IOW('E', 0x90, int)
@@ -40,6 +40,9 @@ class InputTransport(DescriptorTransport):
 
     def _release(self, fd: int) -> None:
         os.close(fd)  # which also lets go of the grab
+
+    def _waiting(self) -> bool:
+        return is_readable(self._fd)  # it has events
 
     def _abandon(self) -> None:
         """The kernel takes whole events or none; only a pty has a queue."""

@@ -4,6 +4,8 @@ There is no GPIO chip and no gpio-sim where these tests run, so libgpiod's own c
 """
 
 import asyncio
+import errno
+import fcntl
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
@@ -123,6 +125,18 @@ async def test_an_edge_wakes_who_waits(chip: Chip) -> None:
         assert await transport.read() == encode_edge(0, True)
     chip.requests[0].move(17, Value.INACTIVE)
     assert await transport.read() == encode_edge(0, False)
+    assert transport.discard_input() == 0
+    await transport.close()
+
+
+async def test_a_chip_does_not_count_its_bytes(chip: Chip, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_asked: object) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    transport = await opened(chip)
+    monkeypatch.setattr(fcntl, "ioctl", refuse)
+    chip.requests[0].move(17, Value.ACTIVE)
+    assert transport.discard_input() == len(encode_edge(0, True))
     assert transport.discard_input() == 0
     await transport.close()
 

@@ -94,6 +94,8 @@ class Kernel:
         self.asked.append((request, argument))
         if request == EVIOCGRAB and self.taken:
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        if request not in (EVIOCGRAB, EVIOCGVERSION):  # such as FIONREAD: evdev does not count its bytes
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         return 0
 
 
