@@ -35,6 +35,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "simulate": Verb("simulators.__main__", "simulated peripherals, machines, halls, departments"),
         "firmware": Verb("firmware_bridge.update.__main__", "firmware images: keygen, sign, show, verify, approve"),
         "profiles": Verb("device_profiles.__main__", "profiles: list, show, check, schema"),
+        "audit": Verb("cloud.cli.audit", "the record of what happened: verify, export, head"),
         "bench": Verb("tests.benchmarks.__main__", "measure: bench NAME [--json FILE]; in a checkout only"),
         "doctor": Verb("edge_agent.doctor", "whether this machine can run hallfleet"),
     }

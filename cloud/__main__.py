@@ -1,4 +1,4 @@
-"""``hallfleet cloud``: serve, migrate, broker, backup, restore."""
+"""``hallfleet cloud``: serve, migrate, broker, backup, restore, rotate-keys, erase."""
 
 import argparse
 import sqlite3
@@ -37,6 +37,16 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument("--autogenerate", metavar="NAME", help="for developers: write a migration for changed tables")
     migrate.set_defaults(run=_migrate)
 
+    rotate = verbs.add_parser("rotate-keys", parents=[configured], help="a new key for machines to seal to")
+    what = rotate.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="only say which keys there are, the current one last")
+    what.add_argument("--drop", metavar="ID", help="take an old key out for good: what is sealed to it stays closed")
+    rotate.set_defaults(run=_rotate_keys)
+
+    erase = verbs.add_parser("erase", parents=[configured], help="end what is kept of one person")
+    erase.add_argument("--subject", required=True, metavar="TOKEN", help="the person's token, 32 hex digits")
+    erase.set_defaults(run=_erase)
+
     broker = verbs.add_parser("broker", help="the embedded MQTT broker, for one machine only")
     broker.add_argument("--port", type=port_argument, default=1883)
     broker.add_argument("--host", default="127.0.0.1", help="127.0.0.1; anything else is refused")
@@ -74,6 +84,18 @@ def _migrate(options: argparse.Namespace) -> None:
         schema.autogenerate(engine, options.autogenerate)
     engine.dispose()
     print(f"database is at schema {schema.newest()}")
+
+
+def _rotate_keys(options: argparse.Namespace) -> None:
+    from cloud.cli.people import rotate_keys
+
+    rotate_keys(options.config, options.drop, options.list)
+
+
+def _erase(options: argparse.Namespace) -> None:
+    from cloud.cli.people import erase
+
+    erase(options.config, options.subject)
 
 
 def _broker(options: argparse.Namespace) -> None:

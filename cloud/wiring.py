@@ -14,18 +14,23 @@ from cloud.access.service import AccountService, ClaimRule, Door, KeyService, Si
 from cloud.alerts import routes as alerts_routes
 from cloud.alerts.jobs import AlertTimer
 from cloud.alerts.service import AlertService
-from cloud.alerts.states.advice import OFFLINE_CODE
+from cloud.audit import routes as audit_routes
+from cloud.audit.jobs import DayTimer as AuditTimer
+from cloud.audit.jobs import KeyTimer
+from cloud.audit.service import AuditService, RetentionService
+from cloud.audit.service.retention import KeyRotation
+from cloud.audit.service.start import STARTED, start_detail
+from cloud.audit.store.anchors import FILE_NAME, AnchorFile
 from cloud.commands import routes as commands_routes
 from cloud.commands.jobs import CommandPublisher
 from cloud.commands.service import CommandService
 from cloud.commands.store import count_by_state
 from cloud.core.bus import Bus
-from cloud.core.clock import Clock, SystemClock
+from cloud.core.clock import Clock, SystemClock, to_ms
 from cloud.core.keys import Keys, load_keys
 from cloud.core.metrics import Metrics
 from cloud.dispatch import routes as dispatch_routes
 from cloud.dispatch.jobs import DispatchTimer
-from cloud.dispatch.model import CounterNow, HallNow, ServiceNow
 from cloud.dispatch.service import DispatchService
 from cloud.enrolment import routes as enrolment_routes
 from cloud.enrolment.adapters.eviction import Eviction
@@ -49,12 +54,13 @@ from cloud.flows.states.catalogue import ITEM_NAMES
 from cloud.ingest import routes as ingest_routes
 from cloud.ingest.consumer import Consumer, run_ingest
 from cloud.ingest.link import BrokerAddress, Link, Outgoing
+from cloud.joints.privacy import Traces, data_classes, reseal
+from cloud.joints.views import Faults, Halls
 from cloud.queues import routes as queues_routes
 from cloud.queues.jobs import DayTimer
-from cloud.queues.model import Board, Counter, CounterState, HallPlan, plan_of
+from cloud.queues.model import HallPlan, plan_of
 from cloud.queues.service import QueueService
 from cloud.settings import CloudSettings
-from cloud.storage.reading import Connection
 from cloud.storage.tx import Tx
 from cloud.storage.unit_of_work import Database
 from cloud.telemetry import routes as telemetry_routes
@@ -65,7 +71,6 @@ from cloud.twins import routes as twins_routes
 from cloud.twins.jobs import DesiredPublisher
 from cloud.twins.service import TwinService
 from device_profiles.catalog import Catalog, load_catalog
-from device_profiles.messages.topics import AGENT_SLOT
 
 OPEN_COMMANDS = "hallfleet_open_commands"
 
@@ -100,6 +105,8 @@ class Cloud:
     flows: FlowService
     alerts: AlertService
     dispatch: DispatchService
+    audit: AuditService
+    retention: RetentionService
     telemetry: TelemetryStore
     link: Link
     enrolment: EnrolmentService
@@ -127,13 +134,14 @@ def build(settings: CloudSettings, clock: Clock | None = None) -> Cloud:
     fleet, twins, commands = FleetService(register, clock), TwinService(clock), CommandService(register, clock)
     plans = {hall: plan_of(catalog, hall) for hall in settings.halls}
     queues = QueueService(plans, commands, twins, ITEM_NAMES, clock)
-    halls = _Halls(queues)
+    halls = Halls(queues)
+    audit = AuditService(AnchorFile(settings.data_dir / FILE_NAME), clock)
     cloud = Cloud(
         settings=settings,
         catalog=catalog,
         clock=clock,
         metrics=metrics,
-        keys=load_keys(settings.data_dir),
+        keys=load_keys(settings.data_dir, to_ms(clock.now())),
         bus=bus,
         db=db,
         register=register,
@@ -142,8 +150,10 @@ def build(settings: CloudSettings, clock: Clock | None = None) -> Cloud:
         commands=commands,
         queues=queues,
         flows=FlowService(_items(plans), commands, fleet, clock),
-        alerts=AlertService(_Faults(fleet, register), clock),
+        alerts=AlertService(Faults(fleet, register), clock),
         dispatch=DispatchService(settings.halls, halls, halls, clock),
+        audit=audit,
+        retention=RetentionService(data_classes(settings), settings.keep_audit_days, Traces(), audit, clock),
         telemetry=open_store(
             settings.telemetry_url, settings.telemetry_file, settings.telemetry_token.get_secret_value()
         ),
@@ -152,7 +162,9 @@ def build(settings: CloudSettings, clock: Clock | None = None) -> Cloud:
         admission=Admission(),
         access=_access(settings, db, clock),
     )
-    # The order is the order of reactions to the same fact: who is there, then what was asked, then what follows.
+    # The order is the order of reactions to the same fact: it is written down, then who is there, then what was asked,
+    # then what follows.
+    _wire_audit(cloud)
     _wire_fleet(cloud)
     _wire_twins(cloud)
     _wire_commands(cloud)
@@ -178,6 +190,26 @@ def _access(settings: CloudSettings, db: Database, clock: Clock) -> Access:
         rules = [ClaimRule(rule.claim, rule.value, Role(rule.role), rule.hall) for rule in openid.roles]
         sign_on = SignOnService(db, provider, rules, accounts, keys, clock)
     return Access(accounts, keys, passwords, door, sign_on)
+
+
+def _wire_audit(cloud: Cloud) -> None:
+    cloud.audit.subscribe(cloud.bus)
+    profiles = {
+        "peripherals": cloud.catalog.peripherals, "machines": cloud.catalog.machines, "halls": cloud.catalog.halls,
+    }  # fmt: skip
+    began = start_detail(cloud.settings, profiles)
+    cloud.preparations.append(lambda tx: cloud.audit.note(tx, STARTED, cloud.keys.current.key_id, began))
+    rotation = KeyRotation(cloud.audit, lambda tx, limit: reseal(cloud.keys, tx, limit))
+    timer = AuditTimer(cloud.db, cloud.audit, cloud.retention, cloud.clock)
+    keys = KeyTimer(cloud.db, cloud.keys.reload, lambda tx: _tell_of_keys(cloud, tx), rotation.reseal)
+    cloud.jobs["audit"] = timer.run
+    cloud.jobs["keys"] = keys.run
+    cloud.routers.append(audit_routes.router(cloud.audit, cloud.retention, cloud.db, cloud.clock))
+
+
+def _tell_of_keys(cloud: Cloud, tx: Tx) -> None:
+    cloud.audit.note(tx, "keys.changed", cloud.keys.current.key_id, {"ring": cloud.keys.ids()})
+    _want_basics(cloud, tx)
 
 
 def _wire_fleet(cloud: Cloud) -> None:
@@ -269,70 +301,9 @@ def _wire_alerts(cloud: Cloud) -> None:
     cloud.routers.append(alerts_routes.router(cloud.alerts, cloud.db, cloud.clock))
 
 
-@dataclass(frozen=True, slots=True)
-class _Faults:
-    """What alerts ask of the fleet."""
-
-    fleet: FleetService
-    register: Register
-
-    def fault_now(self, tx: Tx, machine: str, slot: str, field: str) -> str | None:
-        """The code of the fault that a status field, or the machine's presence, shows now."""
-        now = self.fleet.standing(tx.conn, [machine])[machine]
-        if slot == AGENT_SLOT:
-            return None if now.online else OFFLINE_CODE
-        return now.slots[slot].faults.get(field) if slot in now.slots else None
-
-
 def _wire_dispatch(cloud: Cloud) -> None:
     cloud.jobs["dispatch"] = DispatchTimer(cloud.db, cloud.dispatch, cloud.settings.dispatch_interval_s).run
     cloud.routers.append(dispatch_routes.router(cloud.dispatch, cloud.db, cloud.clock))
-
-
-@dataclass(frozen=True, slots=True)
-class _Halls:
-    """What dispatch asks of the queue."""
-
-    queues: QueueService
-
-    def hall_now(self, conn: Connection, hall: str) -> HallNow:
-        """A hall in the words of dispatch."""
-        board, plan = self.queues.board.board(conn, hall), self.queues.plans[hall]
-        return HallNow(hall, _services_now(board), tuple(_counter_now(plan, one) for one in board.counters))
-
-    def change_services(self, tx: Tx, hall: str, counter: str, services: tuple[str, ...]) -> object:
-        """Let a counter call other services."""
-        return self.queues.counters.change_services(tx, f"{hall}:{counter}", services)
-
-
-def _services_now(board: Board) -> tuple[ServiceNow, ...]:
-    return tuple(
-        ServiceNow(
-            service=line.service.id,
-            name_zh=line.service.name_zh,
-            name_en=line.service.name_en,
-            waiting=line.waiting,
-            target_s=line.service.target_wait_s,
-            mean_service_s=line.service.mean_service_s,
-            open_counters=line.open_counters,
-            idle_counters=line.idle_counters,
-        )
-        for line in board.lines
-    )
-
-
-def _counter_now(plan: HallPlan, counter: Counter) -> CounterNow:
-    clerk = next((one for one in plan.profile.clerks if one.id == counter.clerk), None)
-    return CounterNow(
-        counter=counter.counter,
-        number=counter.number,
-        is_open=counter.state is CounterState.OPEN,
-        busy=bool(counter.ticket_id),
-        clerk=counter.clerk,
-        clerk_name=clerk.name if clerk else counter.clerk,
-        services=counter.services,
-        skills=frozenset(clerk.skills if clerk else ()),
-    )
 
 
 def _wire_telemetry(cloud: Cloud) -> None:

@@ -85,12 +85,14 @@ class AlertService:
 
     def acknowledge(self, tx: Tx, alert_id: str) -> Alert:
         """Somebody has taken it on."""
-        return self._step(tx, store.get(tx.conn, alert_id), AlertStep.ACKNOWLEDGE, shelved_until_ms=None)
+        alert = self._step(tx, store.get(tx.conn, alert_id), AlertStep.ACKNOWLEDGE, shelved_until_ms=None)
+        return self._asked(tx, "acknowledged", alert)
 
     def shelve(self, tx: Tx, alert_id: str, for_s: float) -> Alert:
         """Put it away for a time; it comes back by itself."""
         until_ms = to_ms(self._clock.now()) + round(for_s * 1000)
-        return self._step(tx, store.get(tx.conn, alert_id), AlertStep.SHELVE, shelved_until_ms=until_ms)
+        alert = self._step(tx, store.get(tx.conn, alert_id), AlertStep.SHELVE, shelved_until_ms=until_ms)
+        return self._asked(tx, "shelved", alert)
 
     def resolve(self, tx: Tx, alert_id: str) -> Alert:
         """A person says that it is over. Raises Conflict while the device itself still reports the fault."""
@@ -102,7 +104,9 @@ class AlertService:
                 "as soon as the device reports that it is well"
             )
         closed_ms = to_ms(self._clock.now())
-        return self._step(tx, alert, AlertStep.CLOSE, closed_ms=closed_ms, evidence=BY_PERSON)
+        return self._asked(
+            tx, "resolved", self._step(tx, alert, AlertStep.CLOSE, closed_ms=closed_ms, evidence=BY_PERSON)
+        )
 
     def _raise(self, tx: Tx, fact: Fact, field: str, fault: FaultBody, opened_by: str = "") -> None:
         known = store.live(tx.conn, fact.machine, fact.slot, field)
@@ -146,6 +150,10 @@ class AlertService:
         changed = store.change(tx.conn, alert, state=after(alert.state, step), **changes)
         self._tell(tx, "changed" if changed.state is not AlertState.CLOSED else "closed", changed)
         return changed
+
+    def _asked(self, tx: Tx, what: str, alert: Alert) -> Alert:
+        self._tell(tx, what, alert)  # beside the change: a person wanted it
+        return alert
 
     def _tell(self, tx: Tx, what: str, alert: Alert) -> None:
         data = {"alert_id": alert.alert_id, "code": alert.code, "state": str(alert.state)}

@@ -1,12 +1,13 @@
 """Table of commands: an outbox to machines, and the record of what came of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from cloud.commands.states import OPEN
 from cloud.storage.metadata import Big, Json, metadata
+from cloud.storage.people import blinded, mentions
 
 COMMANDS = sa.Table(
     "commands",
@@ -90,3 +91,21 @@ def count_by_state(connection: sa.Connection) -> dict[str, int]:
     """How many commands are in each open state."""
     query = sa.select(COMMANDS.c.state, sa.func.count()).where(_IS_OPEN).group_by(COMMANDS.c.state)
     return {state: count for state, count in connection.execute(query)}
+
+
+def flows_of_person(connection: sa.Connection, subject: str) -> set[str]:
+    """The flows in which a machine read this person's document. Reads the whole table."""
+    found = connection.scalars(sa.select(COMMANDS.c.flow_id).where(mentions(COMMANDS.c.output, [subject])))
+    return {flow for flow in found if flow}
+
+
+def erase_person(connection: sa.Connection, subject: str, flows: Collection[str]) -> list[str]:
+    """Take what is personal out of the outputs that hold this token or belong to one of ``flows``; their commands."""
+    theirs = sa.or_(mentions(COMMANDS.c.output, [subject]), COMMANDS.c.flow_id.in_(list(flows)))
+    changed: list[str] = []
+    for row in connection.execute(sa.select(COMMANDS.c.id, COMMANDS.c.output).where(theirs)).all():
+        output = blinded(row.output)
+        if output != row.output:
+            changed.append(row.id)
+            connection.execute(sa.update(COMMANDS).where(COMMANDS.c.id == row.id).values(output=output))
+    return changed

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cloud.core.actors import Actor
 from cloud.core.clock import to_ms
 from cloud.core.errors import HallfleetError, Invalid
 from cloud.core.facts import Fact
@@ -62,6 +63,7 @@ class _Batch:
         self._report = Report()
         self._counts: dict[StreamKey, Counts] = {}
         self._aside: list[Put] = []
+        self._actors: dict[str, Actor] = {}
 
     def take(self, items: Sequence[Item]) -> Report:
         machines = {item.machine for item in items if not isinstance(item, Refused)}
@@ -115,6 +117,7 @@ class _Batch:
         elif isinstance(item, Arrived) and item.refusal is not None:
             self._put_aside(item, item.refusal)
         elif not self._tx.careful:
+            self._tx.actor = self._actor(item.machine)
             self._tx.publish(self._fact(item))
         else:
             self._apply_alone(item)
@@ -125,12 +128,20 @@ class _Batch:
             with self._tx.savepoint():
                 append_events(self._tx.conn, self._rows([item]))
             with self._tx.savepoint():
+                self._tx.actor = self._actor(item.machine)
                 self._tx.publish(self._fact(item))
         except Exception as error:
             if is_conflict(error):
                 raise
             log.warning("%s: put aside: %s%s", item.topic, type(error).__name__, _place_of(error))
             self._put_aside(item, reason_of(error))
+
+    def _actor(self, machine: str) -> Actor:
+        """What follows from a machine's word is done on its behalf."""
+        known = self._actors.get(machine)
+        if known is None:
+            known = self._actors[machine] = Actor("machine", machine)
+        return known
 
     def _fact(self, item: Arrived | Announced) -> Fact:
         if isinstance(item, Announced):

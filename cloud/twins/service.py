@@ -64,7 +64,8 @@ class TwinService:
         now, version = self._clock.now(), twin["desired_version"] + 1
         changed = {**twin, "desired": values, "desired_version": version, "changed_ms": to_ms(now)}
         store.save_twin(tx.conn, changed)
-        tx.publish(Fact(DESIRED_CHANGED, now, {"version": version}, twin["machine"]))
+        names = sorted(name for name in {*values, *twin["desired"]} if values.get(name) != twin["desired"].get(name))
+        tx.publish(Fact(DESIRED_CHANGED, now, {"version": version, "changed": names}, twin["machine"]))
         return desired_of(changed)
 
     def note_presence(self, tx: Tx, fact: Fact) -> None:

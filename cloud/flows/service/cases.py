@@ -81,6 +81,7 @@ class FlowService:
             raise Conflict(f"case {case_id}: no task is open here")
         if word not in task.signals:
             raise Conflict(f"case {case_id}: {task.task} is settled by {', '.join(task.signals)}, got {word[:40]!r}")
+        self._tell(tx, "signalled", stored.case, task=task.task, word=word)
         self.apply(tx, case_id, Event(stored.case.key, f"signal:{word}"))
         return cases.get(tx.conn, case_id).case
 
@@ -91,6 +92,7 @@ class FlowService:
         if step is None:
             why = "it has ended" if stored.case.end else f"it is too late at step {stored.case.step}"
             raise Conflict(f"case {case_id}: {why}")
+        self._tell(tx, "cancelled", stored.case)
         if step.case.step == stored.case.step and not step.case.end:
             cases.update(tx.conn, stored, step.case, stored.deadline_ms, self._now_ms())
             return step.case

@@ -81,7 +81,7 @@ def test_the_cloud_serves_and_ends_on_a_signal(tmp_path: Path, embedded_broker: 
         child.send_signal(signal.SIGTERM)
         assert child.wait(WITHIN_S) == 0, log.read_text()
     assert "Traceback" not in log.read_text()
-    for secret in ("seal.key", "subject.salt"):
+    for secret in ("seal-keys.json", "subject.salt"):
         assert (tmp_path / "data" / secret).stat().st_mode & 0o777 == 0o600
 
 

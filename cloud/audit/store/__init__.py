@@ -1,0 +1,1 @@
+"""Where the record is kept: the database, and a file of anchors beside it."""
