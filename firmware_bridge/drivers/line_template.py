@@ -49,6 +49,7 @@ class Driver:
         self._link = link
         self._clock = clock
         self._unit: dict[str, Value] = {} if template.unit is None else {"unit": template.unit}
+        self._probe = self._sent["probe"].encode(self._unit)
         self._picture: dict[str, Value] = {**_BLANK, "mode": template.modes.get("idle", 0)}
         self._subject = ""
         self._pressed: deque[tuple[Event, Received]] = deque(maxlen=_EVENTS_HELD)
@@ -76,7 +77,7 @@ class Driver:
         else:
             picture, subject = _ticket_picture(arguments(args, DisplayArgs)), ""
         try:
-            await self._say("show", {**self._picture, **picture}, Effect.IDEMPOTENT)
+            await self._say("show", self._shown({**self._picture, **picture}), Effect.IDEMPOTENT)
         except ValueError as error:
             raise UnsupportedCommand(f"show: {error}; this board's frame has no room for it") from error
         self._picture.update(picture)
@@ -158,14 +159,16 @@ class Driver:
 
     async def _ask_state(self) -> Received | None:
         if self._template.probe:
-            return await self._say("probe", {}, Effect.READ)
+            return await self._say("probe", self._probe, Effect.READ)
         if self._template.show:
-            return await self._say("show", self._picture, Effect.IDEMPOTENT)
+            return await self._say("show", self._shown(self._picture), Effect.IDEMPOTENT)
         await self._link.send(b"")  # nothing can be asked: notice at least when the line is gone
         return None
 
-    async def _say(self, role: str, values: Mapping[str, Value], effect: Effect) -> Received | None:
-        data = self._sent[role].encode({**self._unit, **values})
+    def _shown(self, picture: Mapping[str, Value]) -> bytes:
+        return self._sent["show"].encode({**self._unit, **picture})
+
+    async def _say(self, role: str, data: bytes, effect: Effect) -> Received | None:
         answers = self._answers[role]
         async with self._link.exchange() as line:
             await self._hear(line)
