@@ -1,4 +1,4 @@
-"""Write the documents that follow from the code: AsyncAPI, OpenAPI, tables of capabilities, peripherals and protocols.
+"""Write the documents that follow from the code: AsyncAPI, OpenAPI, and the tables: access, capabilities, devices.
 
 ``python -m scripts.generate_docs`` writes ``docs/``; with ``--check`` it writes nothing and fails when a file is stale.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scripts.access_table import access_table
 from scripts.asyncapi import asyncapi_document
 from scripts.capability_table import capability_table
 from scripts.peripheral_table import peripheral_table
@@ -34,6 +35,7 @@ def as_json(document: dict[str, Any]) -> str:
 def documents() -> dict[str, Callable[[], str]]:
     """File name in docs/ -> what makes its text."""
     return {
+        "access.md": access_table,
         "asyncapi.json": lambda: as_json(asyncapi_document()),
         "capabilities.md": capability_table,
         "openapi.json": lambda: as_json(openapi()),

@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
+from cloud.access.model import Role
+from tests.builders.clouds import HALL
 from tests.builders.page_house import PageHouse, open_house
+from tests.builders.people import add_person
 from tests.builders.screen_house import ScreenHouse, open_screen
 
 DESK = {"width": 1920, "height": 1080}
@@ -38,8 +41,11 @@ async def evil_house(tmp_path: Path, free_port: int, repo_root: Path) -> AsyncIt
 
 @pytest.fixture
 async def guarded_house(tmp_path: Path, free_port: int) -> AsyncIterator[PageHouse]:
-    """A house whose staff pages need the token ``let-me-in``."""
-    async with open_house(tmp_path, free_port, token="let-me-in") as opened:
+    """A house where people log in: ``chief`` the administrator, ``mender`` of the crew, ``lin`` at the counters."""
+    async with open_house(tmp_path, free_port, demo=False) as opened:
+        await add_person(opened.cloud, "chief", Role.ADMINISTRATOR)
+        await add_person(opened.cloud, "mender", Role.CREW, HALL)
+        await add_person(opened.cloud, "lin", Role.COUNTER_STAFF, HALL)
         yield opened
 
 

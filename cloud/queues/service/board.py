@@ -34,9 +34,9 @@ class QueueBoard:
         return Board(hall, day, lines, standing, held)
 
     def position(self, conn: Connection, token: str) -> Position:
-        """What the code on a ticket opens. Raises NotFound."""
+        """What the code on a ticket opens, until the hall's day is over. Raises NotFound."""
         ticket = tickets.find_token(conn, token)
-        if ticket is None:
+        if ticket is None or ticket.day < counters.day_of(conn, ticket.hall):
             raise NotFound("ticket: this code opens none")
         return self.position_of(conn, ticket)
 

@@ -1,6 +1,7 @@
 """Sessions, tokens, forms: what a browser or a program holds, how long it opens anything, and what it may not do."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -177,7 +178,7 @@ async def test_lists_hold_the_callers_halls_only(halls: TwoHalls) -> None:
     await add_person(halls.cloud, "all-in-one", None)
     people = halls.cloud.access.accounts
     for role in (Role.MANAGER, Role.CREW, Role.AUDITOR):
-        await halls.cloud.db.write(lambda tx, role=role: people.grant(tx, "all-in-one", Grant(role, HALL)))
+        await halls.cloud.db.write(partial(people.grant, name="all-in-one", grant=Grant(role, HALL)))
     person = await halls.cloud.db.read(lambda conn: people.named(conn, "all-in-one"))
     who = browser(await log_in(halls.cloud, person.account))
     for path in ("/halls", "/machines", "/alerts", "/cases", f"/alerts?hall={OTHER}", "/cases?machine=o-endorse-1"):
@@ -253,7 +254,7 @@ async def test_the_last_administrator_stays(halls: TwoHalls) -> None:
     chief = Grant(Role.ADMINISTRATOR, "*")
     for step in (AccountStep.DISABLE, AccountStep.REMOVE):
         with pytest.raises(Conflict, match="last administrator"):
-            await halls.cloud.db.write(lambda tx, step=step: people.step(tx, "chief", step))
+            await halls.cloud.db.write(partial(people.step, name="chief", step=step))
     with pytest.raises(Conflict, match="last administrator"):
         await halls.cloud.db.write(lambda tx: people.withdraw(tx, "chief", chief))
     await halls.cloud.db.write(lambda tx: people.grant(tx, "local", chief))
