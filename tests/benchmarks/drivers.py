@@ -9,8 +9,8 @@ import asyncio
 import os
 import time
 import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -25,7 +25,7 @@ from firmware_bridge.transports.serial import SerialTransport
 from simulators.peripherals import build_peer
 from simulators.peripherals.peer import Output, Peer
 
-STATUSES, WARM_UP, ROUNDS = 300, 30, 8
+STATUSES, WARM_UP, ROUNDS = 50, 50, 40  # rounds so short that some run undisturbed, in turns
 
 
 @dataclass
@@ -89,7 +89,7 @@ async def _recorded(profile_id: str) -> Conversation:
     await line.open()
     driver = load_driver(profile, line, clock)
     parts = []
-    for call in (driver.identify, *[driver.status] * (STATUSES + WARM_UP)):
+    for call in (driver.identify, *[driver.status] * (WARM_UP + STATUSES * ROUNDS)):
         await call()
         parts.append(_exchanges(tape.steps))
         tape.steps = []
@@ -139,7 +139,18 @@ class Round:
     processor_s: float
 
 
-async def _timed(profile_id: str, talk: Conversation) -> Round:
+async def _round(status: Callable[[], Awaitable[object]], count: int) -> Round:
+    took: list[float] = []
+    processor = time.process_time()
+    for _ in range(count):
+        started = time.perf_counter()
+        await status()
+        took.append(time.perf_counter() - started)
+    return Round(took, (time.process_time() - processor) / count)
+
+
+@asynccontextmanager
+async def _driver(profile_id: str, talk: Conversation) -> AsyncIterator[Callable[[], Awaitable[object]]]:
     profile = load_catalog().peripheral(profile_id)
     with _device([*talk.identify, *(exchange for status in talk.statuses for exchange in status)]) as path:
         transport = SerialTransport(path, profile.line)
@@ -147,39 +158,26 @@ async def _timed(profile_id: str, talk: Conversation) -> Round:
         try:
             driver: Driver = load_driver(profile, transport, _NoPauses())
             await driver.identify()
-            await _statuses(driver, WARM_UP)
-            return await _statuses(driver, STATUSES)
+            yield driver.status
         finally:
             await transport.close()
 
 
-async def _statuses(driver: Driver, count: int) -> Round:
-    took: list[float] = []
-    processor = time.process_time()
-    for _ in range(count):
-        started = time.perf_counter()
-        await driver.status()
-        took.append(time.perf_counter() - started)
-    return Round(took, (time.process_time() - processor) / count)
-
-
-async def _bare(talk: Conversation) -> Round:
+@asynccontextmanager
+async def _bare(talk: Conversation) -> AsyncIterator[Callable[[], Awaitable[object]]]:
     exchanges = talk.per_status
-    with _device(exchanges * (STATUSES + WARM_UP)) as path:
+    with _device(exchanges * len(talk.statuses)) as path:
         fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         line = _Bare(fd)
         loop = asyncio.get_running_loop()
         loop.add_reader(fd, line.readable)
-        took: list[float] = []
+
+        async def status() -> None:
+            for said, answer in exchanges:
+                await line.exchange(said, len(answer))
+
         try:
-            for number in range(STATUSES + WARM_UP):
-                if number == WARM_UP:
-                    processor = time.process_time()
-                started = time.perf_counter()
-                for said, answer in exchanges:
-                    await line.exchange(said, len(answer))
-                took.append(time.perf_counter() - started)
-            return Round(took[WARM_UP:], (time.process_time() - processor) / STATUSES)
+            yield status
         finally:
             loop.remove_reader(fd)
             os.close(fd)
@@ -212,9 +210,12 @@ async def _compared(profile_id: str) -> dict[str, object]:
     if not any(answer for _, answer in talk.per_status):
         return {"skipped": "its status moves no bytes"}
     driver, bare = [], []
-    for _ in range(ROUNDS):
-        driver.append(await _timed(profile_id, talk))
-        bare.append(await _bare(talk))
+    async with _driver(profile_id, talk) as ours, _bare(talk) as theirs:
+        for status in (ours, theirs):
+            await _round(status, WARM_UP)
+        for _ in range(ROUNDS):
+            driver.append(await _round(ours, STATUSES))
+            bare.append(await _round(theirs, STATUSES))
     # On a shared machine all noise makes a round slower, never faster: the least disturbed one counts.
     cost, least = min(round_.processor_s for round_ in driver), min(round_.processor_s for round_ in bare)
     return {
