@@ -14,6 +14,7 @@ from scripts.access_table import access_table
 from scripts.asyncapi import asyncapi_document
 from scripts.capability_table import capability_table
 from scripts.peripheral_table import peripheral_table
+from scripts.personal_table import personal_table
 from scripts.protocol_table import protocol_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -40,6 +41,7 @@ def documents() -> dict[str, Callable[[], str]]:
         "capabilities.md": capability_table,
         "openapi.json": lambda: as_json(openapi()),
         "peripherals/README.md": peripheral_table,
+        "personal-data.md": personal_table,
         "protocols.md": protocol_table,
     }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from cloud.audit.model import Anchor, Head, Verdict
 from cloud.audit.states import Checker, Draft, canonical, chained
-from cloud.audit.states.wording import RULES, Rule, status_words, words_of
+from cloud.audit.states.wording import RULES, Rule, status_words, word, words_of
 from cloud.audit.store import entries
 from cloud.audit.store.anchors import AnchorFile
 from cloud.core.bus import Bus
@@ -35,7 +35,7 @@ class AuditService:
         detail = status_words(fact)
         if detail is not None:
             detail["happened_ms"] = to_ms(fact.at)
-            self.record(tx, fact.type, fact, f"{fact.machine}/{fact.epoch}/{fact.sequence}", detail)
+            self.record(tx, word(fact.type), fact, f"{fact.machine}/{fact.epoch}/{fact.sequence}", detail)
 
     def record(self, tx: Tx, action: str, fact: Fact, subject: str, detail: Mapping[str, Any]) -> None:
         """Write down one thing, on behalf of whom the unit works; the place is that of ``fact``."""

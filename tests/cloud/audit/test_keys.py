@@ -80,7 +80,7 @@ async def _sealed(cloud: Cloud) -> list[str]:
     return await cloud.db.read(lambda conn: list(conn.scalars(sa.select(case_secrets.c.sealed))))
 
 
-async def test_a_running_cloud_follows_a_rotation(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_running_cloud_follows_a_rotation(cloud: Cloud) -> None:
     old = seal(VALUES, cloud.keys.seal_public)
     for number in range(3):
         await cloud.db.write(lambda tx, number=number: cases.keep_secret(tx.conn, f"case_{number}", "id", old))  # type: ignore[misc]
@@ -100,9 +100,3 @@ async def test_a_running_cloud_follows_a_rotation(cloud: Cloud, capsys: pytest.C
     assert old not in sealed
     assert sum(cloud.keys.reseal(value) is None for value in sealed if value != "damaged") == 3
     assert not await timer.look()
-
-
-def _settings(cloud: Cloud, tmp_path: Path) -> list[str]:
-    file = tmp_path / "cloud.toml"
-    file.write_text(f'data_dir = "{cloud.settings.data_dir}"\ndatabase_url = "{cloud.settings.database_url}"\n')
-    return ["--config", str(file)]
