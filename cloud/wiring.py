@@ -247,6 +247,7 @@ def _want_basics(cloud: Cloud, tx: Tx) -> None:
 
 def _wire_commands(cloud: Cloud) -> None:
     cloud.bus.on("command.finished", cloud.commands.settle)
+    cloud.bus.on("command.reconciled", cloud.commands.reconcile)
 
     def publish(topic: str, payload: bytes, expiry_s: int, key: str) -> None:
         cloud.link.publish(Outgoing(topic, payload, expiry_s=expiry_s, key=key))

@@ -47,6 +47,8 @@ class AlertService:
             bus.on(f"{name}.*", self.on_status)
         bus.on("machine.offline", self.on_offline)
         bus.on("machine.online", self.on_online)
+        bus.on("command.doubted", self.on_doubt)
+        bus.on("command.cleared", self.on_cleared)
 
     def on_status(self, tx: Tx, fact: Fact) -> None:
         """A status field took another value: a fault opens or raises its alert, a good value closes it."""
@@ -67,6 +69,14 @@ class AlertService:
         """``machine.online``: it is back."""
         store.note_online(tx.conn, fact.machine)
         self._close(tx, fact, PRESENCE_FIELD)
+
+    def on_doubt(self, tx: Tx, fact: Fact) -> None:
+        """``command.doubted``: the outcome of a command is unknown; the alert's field is the command's id."""
+        self._raise(tx, fact, str(fact.data["command_id"]), FaultBody.model_validate(fact.data["fault"]))
+
+    def on_cleared(self, tx: Tx, fact: Fact) -> None:
+        """``command.cleared``: the device has shown what was done."""
+        self._close(tx, fact, str(fact.data["command_id"]))
 
     def look_at_clock(self, tx: Tx) -> None:
         """Open alerts for machines that stayed offline, and wake what was shelved for a time that is over."""

@@ -14,11 +14,18 @@ from cloud.core.facts import Fact
 from cloud.core.ids import new_id
 from cloud.storage.tx import Tx
 from device_profiles.capabilities import Capability
+from device_profiles.capabilities.evidence import applies
+from device_profiles.capabilities.model import Action, Effect
 from device_profiles.messages.body import first_problem
-from device_profiles.messages.command import CommandBody, Outcome, ResultBody
+from device_profiles.messages.command import CommandBody, Outcome, ReconciledBody, ResultBody
+from device_profiles.messages.facts import FaultBody
 
 ISSUED = "command.issued"
 SETTLED = "command.settled"
+DOUBTED = "command.doubted"  # its outcome is unknown, and somebody may have to look
+CLEARED = "command.cleared"  # it is known after all
+IN_DOUBT = FaultBody(code="outcome_unknown", action=Action.SUSPEND)
+UNPROVED = FaultBody(code="outcome_unproved", action=Action.CLEAR)
 GRACE_MS = 5_000  # a result that was made in time may still be on its way
 MAX_START_IN_S = 7 * 86_400.0
 MAX_RUN_FOR_S = 3_600.0
@@ -112,6 +119,17 @@ class CommandService:
         error = None if result.error is None else result.error.model_dump(mode="json")
         self._settle(tx, row, state, result.output, error)
 
+    def reconcile(self, tx: Tx, fact: Fact) -> None:
+        """``command.reconciled``: what the device shows of a command whose outcome was unknown. Raises NotFound."""
+        result = ReconciledBody.model_validate(fact.data, extra="ignore")
+        row = store.by_id(tx.conn, result.command_id)
+        if row is None or row.machine != fact.machine:
+            raise NotFound(f"command {result.command_id}: never sent to machine {fact.machine}")
+        if result.outcome is Outcome.UNKNOWN and row.state == CommandState.UNKNOWN:
+            self._doubt(tx, row, UNPROVED)  # the machine's last word: a person has to look
+        else:
+            self.settle(tx, fact)
+
     def expire(self, tx: Tx) -> None:
         """Settle what ran out of time: never sent means expired, sent means unknown."""
         for row in store.overdue(tx.conn, to_ms(self._clock.now())):
@@ -153,6 +171,25 @@ class CommandService:
             "flow_id": row.flow_id,
         }
         tx.publish(Fact(SETTLED, now, data, row.machine, row.slot, self._fleet.hall_of(row.machine)))
+        if state is CommandState.UNKNOWN:
+            self._doubt(tx, row, self._first_doubt(row))
+        elif row.state == CommandState.UNKNOWN:
+            self._tell(tx, CLEARED, row, {})
+
+    def _first_doubt(self, row: store.Row) -> FaultBody | None:
+        """Nobody has to look at what can be repeated; where there is evidence the machine looks first."""
+        command = self._fleet.capability(row.machine, row.slot).commands.get(row.name)
+        if command is None or command.effect is not Effect.ONCE:
+            return None
+        return IN_DOUBT if applies(command.evidence, command.args.model_validate(row.args).model_dump()) else UNPROVED
+
+    def _doubt(self, tx: Tx, row: store.Row, fault: FaultBody | None) -> None:
+        if fault is not None:
+            self._tell(tx, DOUBTED, row, {"fault": fault.model_dump(mode="json")})
+
+    def _tell(self, tx: Tx, what: str, row: store.Row, more: Mapping[str, Any]) -> None:
+        data = {"command_id": row.id, "name": row.name, **more}
+        tx.publish(Fact(what, self._clock.now(), data, row.machine, row.slot, self._fleet.hall_of(row.machine)))
 
 
 def body_of(row: store.Row) -> CommandBody:

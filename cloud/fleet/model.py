@@ -8,6 +8,7 @@ from cloud.core.errors import NotFound
 from device_profiles.capabilities import CAPABILITIES, Capability
 from device_profiles.capabilities.screen import SCREEN
 from device_profiles.catalog import Catalog
+from device_profiles.messages.topics import AGENT_SLOT
 from device_profiles.schema.hall import HallProfile
 
 SCREEN_SLOT = "screen"
@@ -85,6 +86,8 @@ class Register:
     def capability(self, machine: str, slot: str) -> Capability:
         """What the peripheral in this slot can do. Raises NotFound."""
         known = self.machine(machine).capabilities
+        if slot == AGENT_SLOT:
+            return CAPABILITIES[AGENT_SLOT]
         if slot not in known:
             raise NotFound(f"machine {machine}: slot {slot[:60]!r}: it has {', '.join(sorted(known))}")
         return CAPABILITIES[known[slot]]

@@ -12,9 +12,10 @@ from cloud.core.facts import Fact
 from cloud.storage.tx import Tx
 from cloud.twins import store
 from device_profiles.messages.body import first_problem
-from device_profiles.messages.twin import DesiredAgent, Twin
+from device_profiles.messages.twin import DesiredAgent, Twin, field_digests
 
 DESIRED_CHANGED = "twin.desired_changed"
+BEHIND = "twin.machine_behind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,14 @@ class Desired:
     machine: str
     version: int
     values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a machine says that it holds of ``desired``."""
+
+    version: int
+    digests: Mapping[str, str]
 
 
 class TwinService:
@@ -68,6 +77,20 @@ class TwinService:
         tx.publish(Fact(DESIRED_CHANGED, now, {"version": version, "changed": names}, twin["machine"]))
         return desired_of(changed)
 
+    def _compare(self, tx: Tx, twin: dict[str, Any], held: Held | None) -> dict[str, Any]:
+        """Tell a machine that is behind. One that is ahead knew us before we lost our memory: the cloud wins."""
+        if held is None or (held.version == twin["desired_version"] and held.digests == field_digests(twin["desired"])):
+            return twin
+        now = self._clock.now()
+        if held.version < twin["desired_version"]:
+            data = {"held": held.version, "digests": dict(held.digests)}
+            tx.publish(Fact(BEHIND, now, data, twin["machine"]))
+            return twin
+        ahead = {**twin, "desired_version": held.version + 1, "changed_ms": to_ms(now)}
+        store.save_twin(tx.conn, ahead)
+        tx.publish(Fact(DESIRED_CHANGED, now, {"version": held.version + 1, "changed": []}, twin["machine"]))
+        return ahead
+
     def note_presence(self, tx: Tx, fact: Fact) -> None:
         """``machine.announced``: a new epoch means a new disk, whose versions begin again."""
         twin, epoch = store.read_twin(tx.conn, fact.machine), int(fact.data.get("epoch", 0))
@@ -78,11 +101,33 @@ class TwinService:
     def note_reported(self, tx: Tx, fact: Fact) -> None:
         """``machine.reported``: keep it when its version is not older; publish ``twin.reported_changed``."""
         reported, twin = Twin.model_validate(fact.data, extra="ignore"), store.read_twin(tx.conn, fact.machine)
+        twin = self._compare(tx, twin, held_by(reported.values))
         if reported.version < twin["reported_version"] or reported.values == twin["reported"]:
             return
         changed = {**twin, "reported": reported.values, "reported_version": reported.version}
         store.save_twin(tx.conn, {**changed, "changed_ms": to_ms(fact.at)})
         tx.publish(replace(fact, type="twin.reported_changed", data={"version": reported.version}))
+
+
+def held_by(reported: Mapping[str, Any]) -> Held | None:
+    """None when the machine does not say."""
+    agent = reported.get("agent")
+    if not isinstance(agent, Mapping):
+        return None
+    version, digests = agent.get("desired_version"), agent.get("desired")
+    if not isinstance(version, int) or not isinstance(digests, Mapping):
+        return None
+    return Held(version, {str(name): str(digest) for name, digest in digests.items()})
+
+
+def delta(desired: Desired, held: Held) -> Twin | None:
+    """What brings a machine from what it holds to ``desired``; None when it is there."""
+    ours = field_digests(desired.values)
+    changed = {name: desired.values[name] for name, digest in ours.items() if held.digests.get(name) != digest}
+    gone = {name: None for name in held.digests if name not in ours}
+    if held.version == desired.version and not changed and not gone:
+        return None
+    return Twin(version=desired.version, values={**changed, **gone}, base=held.version)
 
 
 def desired_of(twin: Mapping[str, Any]) -> Desired:

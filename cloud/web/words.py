@@ -95,6 +95,8 @@ FAULTS: Mapping[str, Word] = MappingProxyType(
         "battery_low": Word("电池电量低", "Battery low"),
         "battery_failed": Word("电池故障", "Battery failed"),
         "overload": Word("供电过载", "Overload"),
+        "outcome_unknown": Word("结果核对中", "Outcome being checked"),
+        "outcome_unproved": Word("结果无法证实", "Outcome not proved"),
         "machine_offline": Word("整机离线", "Machine offline"),
         "facts_missing": Word("记录未到齐", "Records missing"),
         "clock_wrong": Word("时钟不准", "Clock wrong"),

@@ -30,9 +30,17 @@ class Desired:
             self.agent = _typed(self.twin)
 
     async def offer(self, twin: Twin) -> bool:
-        """Take ``twin`` when its version is higher; True when taken, and durable. Raises MessageError."""
+        """Take ``twin`` when its version is higher; True when taken, and durable. Raises MessageError.
+
+        A delta is taken only on top of the version that it was made from.
+        """
         if twin.version <= self.twin.version:
             return False
+        if twin.base is not None:
+            if twin.base != self.twin.version:
+                return False  # made for another state of ours; the cloud sees from what we report that we lack it
+            merged = {**self.twin.values, **twin.values}
+            twin = Twin(version=twin.version, values={name: each for name, each in merged.items() if each is not None})
         agent = _typed(twin)
         await self._values.put(_NAME, twin.model_dump(mode="json"))
         self.twin, self.agent = twin, agent

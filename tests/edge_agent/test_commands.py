@@ -11,7 +11,8 @@ import pytest
 
 from device_profiles.capabilities.card_reader import ChipData
 from device_profiles.capabilities.id_reader import IdDocument
-from device_profiles.capabilities.model import Action, Nothing, Shape
+from device_profiles.capabilities.model import Action, DeviceState, Nothing, Shape
+from device_profiles.capabilities.printer import PrinterStatus, PrintOutput
 from device_profiles.messages.command import CommandBody, Outcome
 from device_profiles.messages.sealing import public_key, unseal
 from device_profiles.messages.twin import DesiredAgent
@@ -271,3 +272,107 @@ async def test_the_journal_holds_nothing_personal_in_the_clear(machine: Machine,
 
 async def answer(output: Shape) -> Shape:
     return output
+
+
+def told(machine: Machine) -> list[dict[str, Any]]:
+    return [row.data for row in machine.outbox.rows if row.type == "command.reconciled"]
+
+
+async def doubtful_print(machine: Machine, before: int | None, after: int | None, cut: bool = True) -> dict[str, Any]:
+    """A print whose outcome is unknown; the printer counts ``before`` it and ``after`` it. What is told of it then."""
+    driver = machine.drivers["printer"]
+    driver.state = PrinterStatus(device=DeviceState.ONLINE, printed_total=before)
+
+    async def lose_the_answer(args: Shape) -> Shape:
+        driver.state = PrinterStatus(device=DeviceState.ONLINE, printed_total=after)
+        raise OutcomeUnknown("no answer")
+
+    driver.acts["print"] = lose_the_answer
+    await machine.send("c1", "printer", "print", PAPER | {"cut": cut}, flow_id="f1")
+    assert (await machine.result())["outcome"] == "unknown"
+    await machine.clock.until(lambda: bool(told(machine)))
+    (found,) = told(machine)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome", "code"),
+    [
+        (7, 8, "succeeded", ""),
+        (7, 7, "failed", "not_done"),
+        (7, 9, "unknown", "evidence_lost"),
+        (None, 8, "unknown", "evidence_lost"),
+    ],
+)
+async def test_an_unknown_outcome_is_settled_by_the_devices_counter(
+    machine: Machine, before: int | None, after: int, outcome: str, code: str
+) -> None:
+    found = await doubtful_print(machine, before, after)
+    assert (found["outcome"], found.get("error", {}).get("code", "")) == (outcome, code)
+    assert (found["evidence"], found["flow_id"]) == ("printed_total", "f1")
+    assert await machine.journal.doubts("printer") == []
+    await machine.send("c1", "printer", "print", PAPER, flow_id="f1")
+    await machine.clock.until(lambda: machine.outbox.rows[-1].type == "command.finished")
+    assert machine.outbox.rows[-1].data["outcome"] == outcome, "the corrected outcome is what is repeated"
+
+
+async def test_a_counter_that_cannot_be_read_yet_is_looked_at_until_it_can(machine: Machine) -> None:
+    driver = machine.drivers["printer"]
+
+    async def lose_the_answer(args: Shape) -> Shape:
+        driver.state = PrinterStatus(device=DeviceState.ONLINE)
+        raise OutcomeUnknown("no answer")
+
+    driver.state = PrinterStatus(device=DeviceState.ONLINE, printed_total=7)
+    driver.acts["print"] = lose_the_answer
+    await machine.send("c1", "printer", "print", PAPER)
+    await machine.results()
+    await machine.clock.until(lambda: machine.clock.monotonic() > 40)
+    assert told(machine) == []
+    driver.state = PrinterStatus(device=DeviceState.ONLINE, printed_total=8)
+    await machine.clock.until(lambda: bool(told(machine)))
+    assert told(machine)[0]["outcome"] == "succeeded"
+
+
+async def test_the_next_print_does_not_become_the_proof_of_the_last_one(machine: Machine) -> None:
+    driver, count = machine.drivers["printer"], 7
+    driver.state = PrinterStatus(device=DeviceState.ONLINE, printed_total=count)
+
+    async def print_or_not(args: Shape) -> Shape:
+        if len(driver.executed) == 1:
+            raise OutcomeUnknown("nothing came out, and nobody knows")
+        driver.state = PrinterStatus(device=DeviceState.ONLINE, printed_total=count + 1)
+        return PrintOutput()
+
+    driver.acts["print"] = print_or_not
+    await machine.send("c1", "printer", "print", PAPER)
+    await machine.send("c2", "printer", "print", PAPER)
+    await machine.clock.until(lambda: bool(told(machine)))
+    assert (told(machine)[0]["command_id"], told(machine)[0]["outcome"]) == ("c1", "failed")
+    outcomes = {row.data["command_id"]: row.data["outcome"] for row in await machine.results(2)}
+    assert outcomes == {"c1": "unknown", "c2": "succeeded"}
+
+
+async def test_what_disturbs_waits_for_the_citizen_and_is_refused_when_its_time_is_over(machine: Machine) -> None:
+    await machine.lease.begin("anna", 300)
+    await machine.send("c1", "card_reader", "reset")
+    found = await machine.result()
+    assert (found["outcome"], found["error"]["code"]) == ("refused", "busy_with_citizen")
+    assert machine.drivers["card_reader"].executed == []
+
+
+async def test_what_is_done_for_the_citizen_does_not_wait_behind_what_disturbs(machine: Machine) -> None:
+    await machine.lease.begin("anna", 300)
+    await machine.send("c1", "card_reader", "reset")
+    await machine.send("c2", "card_reader", "move", {"to": "hold"}, flow_id="f1")
+    assert (await machine.results())[0].data["command_id"] == "c2"
+    machine.lease.end("anna")
+    assert (await machine.results(2))[1].data == {"command_id": "c1", "outcome": "succeeded", "output": {}}
+
+
+async def test_a_case_is_refused_while_an_act_has_the_machine(machine: Machine) -> None:
+    hold = await machine.lease.ask("update")
+    await machine.send("c1", "card_reader", "move", {"to": "hold"}, flow_id="f1")
+    found = await machine.result()
+    assert (found["outcome"], found["error"]["code"]) == ("refused", "out_of_service")
+    hold.release()

@@ -66,6 +66,14 @@ _BY_CODE: Mapping[str, Advice] = {
         "有多台设备无法区分，请在设置中写明各自的接口。",
         "Nobody can tell which device belongs into this slot: name its socket in the machine's settings.",
     ),
+    "outcome_unknown": Advice(
+        "一条指令结果未知，设备正在自行核对，请稍候。",
+        "Nobody knows yet whether this was done: the machine is asking its device.",
+    ),
+    "outcome_unproved": Advice(
+        "一条指令是否已执行无法证实，请到现场查看（纸、卡、款项），核对后关闭此条。",
+        "Nobody can prove whether this was done: go and look (paper, card, money), then close this.",
+    ),
     OFFLINE_CODE: Advice("整机离线，请检查电源和网络。", "The whole machine is offline: check its power and network."),
 }
 

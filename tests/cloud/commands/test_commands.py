@@ -39,6 +39,10 @@ class Office:
         self.service = CommandService(Register(load_catalog(), ["demo-hall"]), self.clock)
         self.settled: list[tuple[str, str]] = []
         db.bus.on("command.finished", self.service.settle)
+        db.bus.on("command.reconciled", self.service.reconcile)
+        self.doubts: list[str] = []
+        db.bus.on("command.doubted", lambda _, fact: self.doubts.append(fact.data["fault"]["code"]))
+        db.bus.on("command.cleared", lambda _, fact: self.doubts.append("cleared"))
         db.bus.on(
             "command.settled", lambda _, fact: self.settled.append((fact.data["command_id"], fact.data["outcome"]))
         )
@@ -143,7 +147,7 @@ async def test_a_result_that_nobody_waits_for_is_refused(office: Office, command
     [
         ({"machine": "nobody"}, NotFound, "not in any hall"),
         ({"slot": "cellar"}, NotFound, "it has caller, display, pad"),
-        ({"slot": "agent"}, NotFound, "it has caller, display, pad"),
+        ({"slot": "attic"}, NotFound, "it has caller, display, pad"),
         ({"name": "explode"}, Invalid, "knows show"),
         ({"args": {"ticket": "far too long"}}, Invalid, "args of signage.show: ticket"),
         ({"args": {"colour": 1}}, Invalid, "colour"),
@@ -221,3 +225,53 @@ async def test_time_runs_out_without_anybody_asking(tmp_path: Path, embedded_bro
         house.cloud.commands._clock = house.cloud.clock
         async with asyncio.timeout(10):
             await settled.wait()
+
+
+PAPER = {"blocks": [{"kind": "text", "text": "A012"}]}
+
+
+async def an_unknown_print(office: Office, **args: Any) -> str:
+    command_id = await office.send(machine="ticket-1", slot="printer", name="print", args=PAPER | args)
+    await office.claim("ticket-1")
+    await office.finish(command_id, "unknown", "ticket-1")
+    return command_id
+
+
+async def reconcile(office: Office, command_id: str, outcome: str) -> None:
+    data = {"command_id": command_id, "outcome": outcome, "output": {}, "evidence": "printed_total"}
+    fact = Fact("command.reconciled", AT, data, "ticket-1", "printer", "demo-hall")
+    await office.db.write(lambda tx: tx.publish(fact))
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "failed"])
+async def test_evidence_corrects_an_unknown_outcome_once(office: Office, outcome: str) -> None:
+    command_id = await an_unknown_print(office)
+    assert (await office.state(command_id), office.doubts) == ("unknown", ["outcome_unknown"])
+    await reconcile(office, command_id, outcome)
+    await reconcile(office, command_id, "failed" if outcome == "succeeded" else "succeeded")
+    assert (await office.state(command_id), office.doubts) == (outcome, ["outcome_unknown", "cleared"])
+    assert office.settled == [(command_id, "unknown"), (command_id, outcome)]
+
+
+async def test_lost_evidence_is_a_task_for_a_person(office: Office) -> None:
+    command_id = await an_unknown_print(office)
+    await reconcile(office, command_id, "unknown")
+    assert (await office.state(command_id), office.doubts) == ("unknown", ["outcome_unknown", "outcome_unproved"])
+
+
+async def test_a_person_has_to_look_at_once_where_nothing_can_prove_it(office: Office) -> None:
+    await an_unknown_print(office, cut=False)
+    assert office.doubts == ["outcome_unproved"]
+
+
+async def test_nobody_has_to_look_at_what_can_be_repeated(office: Office) -> None:
+    command_id = await office.send()
+    await office.claim("counter-1")
+    await office.finish(command_id, "unknown")
+    assert office.doubts == []
+
+
+async def test_the_machine_itself_can_be_asked(office: Office) -> None:
+    await office.send(slot="agent", name="vendor_mode", args={"phase": "drain", "for_s": 600})
+    with pytest.raises(Invalid, match="agent in slot agent knows"):
+        await office.send("other", slot="agent", name="explode", args={})

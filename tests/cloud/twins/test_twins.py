@@ -15,7 +15,8 @@ from cloud.core.errors import Invalid
 from cloud.core.facts import Fact
 from cloud.twins.service import merge
 from cloud.twins.store import read_twin
-from device_profiles.messages.topics import Down, Topic, machine_filter
+from device_profiles.messages.topics import Down, Topic, Up, machine_filter
+from device_profiles.messages.twin import Twin
 from tests.builders.facts import AT, Sender
 from tests.cloud.house import House, machine, next_message, open_house
 
@@ -110,7 +111,7 @@ async def test_reported_keeps_the_highest_version_until_a_new_epoch(house: House
     assert (twin["reported"], twin["reported_version"]) == ({"note": "one"}, 1)
 
 
-async def test_machines_are_told_after_a_change_and_whenever_they_announce_themselves(
+async def test_machines_are_told_after_a_change_and_when_what_they_hold_is_not_ours(
     embedded_broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     url, topic = embedded_broker.url, str(Topic("kiosk-1", Down.DESIRED))
@@ -122,5 +123,14 @@ async def test_machines_are_told_after_a_change_and_whenever_they_announce_thems
         version = answer.json()["version"]
         while json.loads((await next_message(client, topic)).payload)["version"] < version:
             pass
-        await client.publish(*Sender("kiosk-1").presence(), qos=1)
-        assert json.loads((await next_message(client, topic)).payload)["version"] == version
+        held = {"desired_version": version - 1, "desired": {"day": "000000000000", "gone": "111111111111"}}
+        behind = Twin(version=1, values={"agent": held}).to_bytes()
+        await client.publish(str(Topic("kiosk-1", Up.REPORTED)), behind, qos=1)
+        missing = Twin.from_bytes((await next_message(client, topic)).payload)
+        assert (missing.version, missing.base, missing.values["gone"]) == (version, version - 1, None)
+        assert missing.values["day"] == "2027-01-01"
+        held = {"desired_version": version + 5, "desired": {}}
+        ahead = Twin(version=2, values={"agent": held}).to_bytes()
+        await client.publish(str(Topic("kiosk-1", Up.REPORTED)), ahead, qos=1)
+        ours = Twin.from_bytes((await next_message(client, topic)).payload)
+        assert (ours.version, ours.base, ours.values["day"]) == (version + 6, None, "2027-01-01")
