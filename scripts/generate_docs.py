@@ -16,6 +16,7 @@ from scripts.capability_table import capability_table
 from scripts.peripheral_table import peripheral_table
 from scripts.personal_table import personal_table
 from scripts.protocol_table import protocol_table
+from scripts.red_team import red_team_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -43,6 +44,7 @@ def documents() -> dict[str, Callable[[], str]]:
         "peripherals/README.md": peripheral_table,
         "personal-data.md": personal_table,
         "protocols.md": protocol_table,
+        "red-team.md": red_team_table,
     }
 
 
