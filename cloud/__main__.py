@@ -4,6 +4,7 @@ import argparse
 import sqlite3
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +155,28 @@ def _restore(options: argparse.Namespace) -> None:
     if not options.file.is_file():
         raise Invalid(f"{options.file}: expected a backup file, got none")
     target.parent.mkdir(parents=True, exist_ok=True)
+    _set_aside_if_damaged(target)
     _copy(options.file, target)
     print(f"{target}: restored")
+
+
+def _set_aside_if_damaged(file: Path) -> None:
+    """A damaged file cannot be written over, and somebody may still read most of it."""
+    if not file.exists():
+        return
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+                return
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise Invalid(f"{file}: {error}; is the cloud stopped?") from error
+    mark = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    for suffix in ("", "-wal", "-shm"):
+        part = file.with_name(file.name + suffix)
+        if part.exists():
+            part.rename(file.with_name(f"{file.name}.bad-{mark}{suffix}"))
+    print(f"{file}: damaged, set aside as {file.name}.bad-{mark}")
 
 
 def _database_file(settings: CloudSettings, must_exist: bool = True) -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 
@@ -25,6 +26,7 @@ from cloud.commands import routes as commands_routes
 from cloud.commands.jobs import CommandPublisher
 from cloud.commands.service import CommandService
 from cloud.commands.store import count_by_state
+from cloud.commands.store import purge as purge_commands
 from cloud.core.bus import Bus
 from cloud.core.clock import Clock, SystemClock, to_ms
 from cloud.core.keys import Keys, load_keys
@@ -54,6 +56,8 @@ from cloud.flows.states.catalogue import ITEM_NAMES
 from cloud.ingest import routes as ingest_routes
 from cloud.ingest.consumer import Consumer, run_ingest
 from cloud.ingest.link import BrokerAddress, Link, Outgoing
+from cloud.ingest.store import purge_events
+from cloud.ingest.watch import ClockWatch, GapWatch
 from cloud.joints.privacy import Traces, data_classes, reseal
 from cloud.joints.views import Faults, Halls
 from cloud.queues import routes as queues_routes
@@ -61,6 +65,8 @@ from cloud.queues.jobs import DayTimer
 from cloud.queues.model import HallPlan, plan_of
 from cloud.queues.service import QueueService
 from cloud.settings import CloudSettings
+from cloud.storage.reading import Connection
+from cloud.storage.retention import PORTION, Retention, Rule
 from cloud.storage.tx import Tx
 from cloud.storage.unit_of_work import Database
 from cloud.telemetry import routes as telemetry_routes
@@ -359,9 +365,32 @@ def _hall_of(register: Register) -> Callable[[str], str | None]:
 
 
 def _wire_ingest(cloud: Cloud) -> None:
+    zones = {hall: ZoneInfo(profile.timezone) for hall, profile in cloud.register.halls.items()}
     consumer = Consumer(
-        cloud.db, Admitted(cloud.register, cloud.admission), cloud.link.publish, cloud.clock, cloud.metrics
+        cloud.db, Admitted(cloud.register, cloud.admission), cloud.link.publish, cloud.clock, cloud.metrics, zones
     )
     cloud.link.deliver_to(consumer.receive)
     cloud.jobs["ingest"] = lambda: run_ingest(cloud.link, consumer)
     cloud.routers.append(ingest_routes.router(cloud.db, cloud.register.machine))
+    hall_of, patience_s = cloud.register.hall_of, cloud.settings.facts_missing_after_s
+    cloud.jobs["gaps"] = GapWatch(cloud.db, consumer.ask, hall_of, cloud.clock, cloud.metrics, patience_s).run
+    clocks = ClockWatch(cloud.db, hall_of, cloud.clock, cloud.metrics)
+    cloud.bus.after_commit(clocks.heard)
+    cloud.jobs["clocks"] = clocks.run
+
+
+def _wire_retention(cloud: Cloud) -> None:
+    def rows(purge: Callable[[Connection, int, int], int]) -> Callable[[int], Awaitable[int]]:
+        return lambda before_ms: cloud.db.write(lambda tx: purge(tx.conn, before_ms, PORTION))
+
+    async def samples(before_ms: int) -> int:
+        await cloud.telemetry.purge(before_ms)
+        return 0
+
+    settings = cloud.settings
+    rules = (
+        Rule("events", settings.keep_events_days, rows(purge_events)),
+        Rule("commands", settings.keep_commands_days, rows(purge_commands)),
+        Rule("telemetry", settings.keep_telemetry_days, samples),
+    )
+    cloud.jobs["retention"] = Retention(cloud.db, rules, cloud.clock, cloud.metrics).run

@@ -6,7 +6,7 @@ from typing import Protocol
 from cloud.alerts import store
 from cloud.alerts.model import Alert, AlertState
 from cloud.alerts.states import FIRST, AlertStep, after
-from cloud.alerts.states.advice import OFFLINE_CODE, severity_of, who_acts
+from cloud.alerts.states.advice import CERTIFICATE_CODE, CLOCK_CODE, FACTS_CODE, OFFLINE_CODE, severity_of, who_acts
 from cloud.core.bus import Bus
 from cloud.core.clock import Clock, to_ms
 from cloud.core.errors import Conflict
@@ -20,6 +20,22 @@ from device_profiles.messages.facts import FaultBody, StatusChanged
 from device_profiles.messages.topics import AGENT_SLOT
 
 PRESENCE_FIELD = "presence"
+RECORD_FIELD = "record"
+CLOCK_FIELD = "clock"
+CERTIFICATE_FIELD = "certificate"
+OF_THE_MACHINE = {
+    "machine.facts_missing": (RECORD_FIELD, FaultBody(code=FACTS_CODE, action=Action.SOFTWARE_ERROR)),
+    "machine.clock_wrong": (CLOCK_FIELD, FaultBody(code=CLOCK_CODE, action=Action.CONFIGURATION)),
+    "certificate.expiring": (CERTIFICATE_FIELD, FaultBody(code=CERTIFICATE_CODE, action=Action.CONFIGURATION)),
+}
+"""What is wrong with a machine as a whole, beside its absence: the field that the alert is about, and the fault."""
+OVER = {
+    "machine.facts_complete": RECORD_FIELD,
+    "machine.clock_right": CLOCK_FIELD,
+    "certificate.renewed": CERTIFICATE_FIELD,
+    "certificate.issued": CERTIFICATE_FIELD,
+    "machine.revoked": CERTIFICATE_FIELD,
+}
 BY_PERSON = "person"
 UNDECIDED = frozenset({"starting", "busy", "unknown"})
 """Values that mean no fault, but are no evidence that one is over either: a device that is only being tried again."""
@@ -49,12 +65,18 @@ class AlertService:
         bus.on("machine.online", self.on_online)
         bus.on("command.doubted", self.on_doubt)
         bus.on("command.cleared", self.on_cleared)
+        for name in OF_THE_MACHINE:
+            bus.on(name, self.on_wrong)
+        for name in OVER:
+            bus.on(name, self.on_right)
 
     def on_status(self, tx: Tx, fact: Fact) -> None:
         """A status field took another value: a fault opens or raises its alert, a good value closes it."""
         if fact.type.partition(".")[2] != f"{fact.data.get('field')}_{fact.data.get('value')}":
             return  # an event of the capability, not a change of its status
         change = StatusChanged.model_validate(dict(fact.data), extra="ignore")
+        if fact.historical and not self._is_so(tx, fact, change):
+            return  # it was so once; what came before this fact, but later from the machine, says how it is now
         if change.fault is None:
             if change.value not in UNDECIDED:
                 self._close(tx, fact, change.field)
@@ -69,6 +91,14 @@ class AlertService:
         """``machine.online``: it is back."""
         store.note_online(tx.conn, fact.machine)
         self._close(tx, fact, PRESENCE_FIELD)
+
+    def on_wrong(self, tx: Tx, fact: Fact) -> None:
+        """Something is wrong with a machine as a whole."""
+        self._raise(tx, fact, *OF_THE_MACHINE[fact.type])
+
+    def on_right(self, tx: Tx, fact: Fact) -> None:
+        """It is right again."""
+        self._close(tx, fact, OVER[fact.type])
 
     def on_doubt(self, tx: Tx, fact: Fact) -> None:
         """``command.doubted``: the outcome of a command is unknown; the alert's field is the command's id."""
@@ -117,6 +147,10 @@ class AlertService:
         return self._asked(
             tx, "resolved", self._step(tx, alert, AlertStep.CLOSE, closed_ms=closed_ms, evidence=BY_PERSON)
         )
+
+    def _is_so(self, tx: Tx, fact: Fact, change: StatusChanged) -> bool:
+        code = self._faults.fault_now(tx, fact.machine, fact.slot, change.field)
+        return code == (change.fault.code if change.fault is not None else None)
 
     def _raise(self, tx: Tx, fact: Fact, field: str, fault: FaultBody, opened_by: str = "") -> None:
         known = store.live(tx.conn, fact.machine, fact.slot, field)

@@ -87,6 +87,12 @@ def mark_sent(connection: sa.Connection, command_ids: Sequence[str], now_ms: int
         connection.execute(statement.values(state="sent", sent_ms=now_ms))
 
 
+def purge(connection: sa.Connection, before_ms: int, limit: int) -> int:
+    """Forget up to ``limit`` commands that were settled before ``before_ms``; how many went."""
+    old = sa.select(COMMANDS.c.id).where(~_IS_OPEN, COMMANDS.c.settled_ms < before_ms).order_by(COMMANDS.c.id)
+    return connection.execute(sa.delete(COMMANDS).where(COMMANDS.c.id.in_(old.limit(limit)))).rowcount
+
+
 def count_by_state(connection: sa.Connection) -> dict[str, int]:
     """How many commands are in each open state."""
     query = sa.select(COMMANDS.c.state, sa.func.count()).where(_IS_OPEN).group_by(COMMANDS.c.state)

@@ -30,11 +30,12 @@ class FleetService:
 
         A higher epoch is a new disk: ``machine.replaced`` says that what the machine remembered is gone.
 
-        The word of an agent that has been replaced by a newer one (its last will came late) is ignored.
+        The farewell of an agent that has been replaced (its last will came late) is ignored. A greeting never is: by
+        its clock, which may have been set back, a new agent can seem older than the one before.
         """
         presence = Presence.model_validate(fact.data, extra="ignore")
         known = store.read_machine(tx.conn, fact.machine)
-        if known is not None and (presence.epoch, to_ms(presence.since)) < (known.epoch, known.since_ms):
+        if known is not None and _is_of_an_earlier_agent(presence, known.epoch, known.since_ms):
             return
         changed = known is None or known.state != presence.state
         now_ms = to_ms(self._clock.now())
@@ -67,14 +68,14 @@ class FleetService:
                 _board(tx).put(self._row(fact, slot, plain))
 
     def note_status(self, tx: Tx, fact: Fact) -> None:
-        """A fact of a slot with StatusChanged as its data: keep the new value. Older than what we know: ignored."""
+        """A fact of a slot with StatusChanged as its data: keep the new value. History is ignored."""
         if not is_status_change(fact):
             return
         change = StatusChanged.model_validate(fact.data, extra="ignore")
         board = _board(tx)
         known = board.get(fact.machine, fact.slot)
-        if known is not None and fact.historical and to_ms(fact.at) < known.at_ms:
-            return
+        if known is not None and fact.historical:
+            return  # a machine reports all of its status before it tells history, whatever the clocks say
         status = {**(known.status if known is not None else {}), change.field: change.value}
         board.put(self._row(fact, fact.slot, status))
 
@@ -86,6 +87,12 @@ class FleetService:
             faults = {field: fault["code"] for field, fault in row.faults.items()}
             slots[row.machine][row.slot] = SlotNow(str(row.status.get("device", "starting")), faults)
         return {machine: MachineNow(machine in online, slots[machine]) for machine in machines}
+
+    def fault_now(self, tx: Tx, machine: str, slot: str, field: str) -> str | None:
+        """The code of the fault that a status field shows now, what this unit has changed included."""
+        row = _board(tx).get(machine, slot)
+        fault = row.faults.get(field) if row is not None else None
+        return fault["code"] if fault is not None else None
 
     def state_of(self, tx: Tx, machine: str) -> MachineState:
         """Whether a machine is there."""
@@ -109,6 +116,10 @@ class FleetService:
 
 def _board(tx: Tx) -> store.SlotBoard:
     return tx.keep("fleet.slots", lambda: store.SlotBoard(tx.conn))
+
+
+def _is_of_an_earlier_agent(presence: Presence, epoch: int, since_ms: int) -> bool:
+    return presence.state == "offline" and (presence.epoch, to_ms(presence.since)) < (epoch, since_ms)
 
 
 def faults_of(capability: Capability, status: Mapping[str, Any]) -> dict[str, dict[str, str]]:

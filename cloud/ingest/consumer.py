@@ -3,15 +3,15 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import tzinfo
 from functools import partial
 
 from cloud.core.clock import Clock
 from cloud.core.metrics import Metrics
 from cloud.ingest.link import Link, Outgoing
-from cloud.ingest.pipeline import Report, ingest
+from cloud.ingest.pipeline import NOWHERE, Report, ingest
 from cloud.ingest.reading import Directory, Item, read_message
 from cloud.storage.unit_of_work import Database
 from device_profiles.messages.command import Ack, Replay
@@ -39,8 +39,9 @@ class _Batch:
 @dataclass(frozen=True, slots=True)
 class _Asked:
     first: int
+    last: int
     times: int
-    again_at: datetime
+    again_at: float  # of the loop's clock: the time of day may jump
 
 
 class Consumer:
@@ -53,12 +54,14 @@ class Consumer:
         send: Callable[[Outgoing], None],
         clock: Clock,
         metrics: Metrics,
+        zones: Mapping[str, tzinfo] = NOWHERE,
     ) -> None:
         self._db = db
         self._directory = directory
         self._send = send
         self._clock = clock
         self._metrics = metrics
+        self._zones = zones
         self._batches: deque[_Batch] = deque()
         self._committing: _Batch | None = None
         self._filled = asyncio.Event()
@@ -106,7 +109,7 @@ class Consumer:
         pause = RETRY_S[0]
         while True:
             try:
-                return await self._db.write(partial(ingest, items=items, now=self._clock.now()))
+                return await self._db.write(partial(ingest, items=items, now=self._clock.now(), zones=self._zones))
             except Exception as error:  # noqa: BLE001 - an outer loop; whatever it is, nothing is acknowledged
                 # One of the three outer loops: the store is in trouble, the broker and the machines keep
                 # what they have.
@@ -123,20 +126,26 @@ class Consumer:
             if stream.contiguous:
                 body = Ack(epoch=epoch, sequence=stream.contiguous).to_bytes()
                 self._send(Outgoing(str(Topic(machine, Down.ACK)), body, key=f"ack/{machine}/{epoch}"))
-            self._ask_again(machine, epoch, stream.gap())
+            self.ask(machine, epoch, stream.gap())
 
-    def _ask_again(self, machine: str, epoch: int, gap: tuple[int, int] | None) -> None:
-        """Ask for what is missing; for the same hole again only after a pause that grows."""
+    def ask(self, machine: str, epoch: int, gap: tuple[int, int] | None) -> None:
+        """Ask for what is missing; again only after a pause, which grows while nothing comes.
+
+        A gap that fills from its beginning is on its way: a machine that comes back tells its news first.
+        """
         asked = self._asked.get((machine, epoch))
         if gap is None:
             self._asked.pop((machine, epoch), None)
             return
-        now, (first, last) = self._clock.now(), gap
+        now, (first, last) = asyncio.get_running_loop().time(), gap
+        if asked is not None and asked.first < first and asked.last == last:
+            self._asked[(machine, epoch)] = _Asked(first, last, 0, now + REPLAY_S[0])
+            return
         times = asked.times if asked is not None and asked.first == first else 0
-        if times and asked is not None and now < asked.again_at:
+        if asked is not None and asked.first == first and now < asked.again_at:
             return
         pause = min(REPLAY_S[1], REPLAY_S[0] * 2**times)
-        self._asked[(machine, epoch)] = _Asked(first, times + 1, now + timedelta(seconds=pause))
+        self._asked[(machine, epoch)] = _Asked(first, last, times + 1, now + pause)
         body = Replay.model_validate({"epoch": epoch, "from": first, "to": last}).to_bytes()
         self._send(Outgoing(str(Topic(machine, Down.REPLAY)), body, key=f"replay/{machine}/{epoch}"))
 

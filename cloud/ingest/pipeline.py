@@ -1,9 +1,9 @@
 """The last stages of ingest, in one transaction per batch: deduplicate, append, apply, and what to answer."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from traceback import format_tb
 from typing import Any
 
@@ -13,6 +13,7 @@ from cloud.core.actors import Actor
 from cloud.core.clock import to_ms
 from cloud.core.errors import HallfleetError, Invalid
 from cloud.core.facts import Fact
+from cloud.ingest.gaps import save_gaps
 from cloud.ingest.quarantine import Put, put_aside
 from cloud.ingest.reading import Announced, Arrived, Item, Refused
 from cloud.ingest.sequences import Stream
@@ -22,12 +23,14 @@ from cloud.storage.writer import is_conflict
 from device_profiles.errors import HallRuleError, MessageError
 from device_profiles.messages.body import first_problem
 from device_profiles.messages.envelope import Envelope
-from device_profiles.messages.facts import Dropped
+from device_profiles.messages.facts import Dropped, Freed
 
 log = logging.getLogger(__name__)
 
 ANNOUNCED = "machine.announced"
 DROPPED = "agent.dropped"
+FREED = "agent.freed"
+NOWHERE: Mapping[str, tzinfo] = {}
 _FORESEEN = (HallfleetError, MessageError, HallRuleError, ValidationError)
 
 
@@ -38,6 +41,8 @@ class Counts:
     received: int = 0
     dropped: int = 0
     quarantined: int = 0
+    dropped_business: int = 0
+    freed: int = 0
 
 
 @dataclass(slots=True)
@@ -50,14 +55,20 @@ class Report:
     quarantined: int = 0
 
 
-def ingest(tx: Tx, items: Sequence[Item], now: datetime) -> Report:
-    """Take a batch in. It can run again from the start; a fact whose reaction raises is put aside alone."""
-    return _Batch(tx, now).take(items)
+def ingest(tx: Tx, items: Sequence[Item], now: datetime, zones: Mapping[str, tzinfo] = NOWHERE) -> Report:
+    """Take a batch in. It can run again from the start; a fact whose reaction raises is put aside alone.
+
+    ``zones``: the time zone of each hall, in which its days begin; UTC where there is none.
+    """
+    return _Batch(tx, now, zones).take(items)
 
 
 class _Batch:
-    def __init__(self, tx: Tx, now: datetime) -> None:
+    def __init__(self, tx: Tx, now: datetime, zones: Mapping[str, tzinfo]) -> None:
         self._tx = tx
+        self._zones = zones
+        self._halls: dict[str, str] = {}
+        self._with_gaps: set[StreamKey] = set()
         self._now_ms = to_ms(now)
         self._now = now
         self._report = Report()
@@ -68,6 +79,7 @@ class _Batch:
     def take(self, items: Sequence[Item]) -> Report:
         machines = {item.machine for item in items if not isinstance(item, Refused)}
         known = load_streams(self._tx.conn, sorted(machines)) if machines else {}
+        self._with_gaps = {key for key, stream in known.items() if stream.ahead}
         fresh = [item for item in items if not isinstance(item, Arrived) or self._is_new(item, known)]
         self._remind(items, known)
         if not self._tx.careful:
@@ -83,6 +95,7 @@ class _Batch:
         if not stream.add(item.sequence, item.sequence):
             self._report.duplicates += 1
             return False
+        self._halls[item.machine] = item.hall
         self._count(key).received += 1
         return True
 
@@ -148,20 +161,27 @@ class _Batch:
             return Fact(item.fact_type, self._now, item.data, item.machine, hall=item.hall)
         envelope = item.envelope
         assert envelope is not None  # without one there is a refusal
-        if envelope.type == DROPPED:
-            self._note_dropped(item, envelope)
+        if envelope.type in (DROPPED, FREED):
+            self._note_never_coming(item, envelope)
         return Fact(
             envelope.type, envelope.time, envelope.data, item.machine, envelope.slot, item.hall,
             item.epoch, item.sequence, envelope.historical,
         )  # fmt: skip
 
-    def _note_dropped(self, item: Arrived, envelope: Envelope) -> None:
-        dropped = Dropped.model_validate(envelope.data, extra="ignore")
-        first, last = dropped.from_sequence, dropped.to_sequence
+    def _note_never_coming(self, item: Arrived, envelope: Envelope) -> None:
+        """Sequences that count as arrived though they never will: given up on purpose, or acknowledged before."""
+        shape = Dropped if envelope.type == DROPPED else Freed
+        told = shape.model_validate(envelope.data, extra="ignore")
+        first, last = told.from_sequence, told.to_sequence
         if not 1 <= first <= last < item.sequence:
-            raise Invalid(f"{DROPPED}: expected 1 <= from <= to < {item.sequence}, got {first} to {last}")
+            raise Invalid(f"{envelope.type}: expected 1 <= from <= to < {item.sequence}, got {first} to {last}")
         key = (item.machine, item.epoch)
-        self._count(key).dropped += self._report.streams[key].add(first, last)
+        new, counts = self._report.streams[key].add(first, last), self._count(key)
+        if isinstance(told, Freed):
+            counts.freed += new
+        else:
+            counts.dropped += new
+            counts.dropped_business += new if told.lane == "business" else 0
 
     def _put_aside(self, item: Item, reason: str) -> None:
         if isinstance(item, Arrived):
@@ -174,18 +194,26 @@ class _Batch:
         return self._counts.setdefault(key, Counts())
 
     def _finish(self) -> None:
-        conn, day = self._tx.conn, self._now.date().isoformat()
+        conn = self._tx.conn
         save_streams(conn, self._report.streams, self._now_ms)
+        for key, stream in self._report.streams.items():
+            if stream.ahead or key in self._with_gaps:
+                save_gaps(conn, key, stream.holes(), self._day(key[0]), self._now_ms)
         add_to_ledger(
             conn,
             [
-                {"machine": machine, "epoch": epoch, "day": day, **asdict(counts)}
+                {"machine": machine, "epoch": epoch, "day": self._day(machine), **asdict(counts)}
                 for (machine, epoch), counts in self._counts.items()
             ],
         )
         put_aside(conn, self._aside, self._now_ms)
         self._report.quarantined = len(self._aside)
         self._report.accepted = sum(counts.received for counts in self._counts.values())
+
+    def _day(self, machine: str) -> str:
+        """Today in the hall of this machine."""
+        zone = self._zones.get(self._halls.get(machine, ""), UTC)
+        return self._now.astimezone(zone).date().isoformat()
 
 
 def _place_of(error: Exception) -> str:

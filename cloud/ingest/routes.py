@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,8 +13,10 @@ from pydantic import BaseModel
 
 from cloud.core.clock import from_ms
 from cloud.core.errors import Invalid
+from cloud.ingest.gaps import Gap, gaps_of
 from cloud.ingest.quarantine import read_quarantine
-from cloud.ingest.store import load_streams, read_events, read_ledger
+from cloud.ingest.store import COUNTED, load_streams, read_events, read_ledger
+from cloud.ingest.watch import WRONG_S
 from cloud.storage.unit_of_work import Database
 
 CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
@@ -30,7 +33,9 @@ Cursor = Annotated[
 
 
 class EventView(BaseModel):
-    """One fact as the machine sent it."""
+    """One fact as the machine sent it. ``sequence`` is the order; ``time_doubtful``: ``at`` lies ahead of its arrival,
+    or far behind it though it was sent as news.
+    """
 
     epoch: int
     sequence: int
@@ -39,6 +44,7 @@ class EventView(BaseModel):
     at: datetime
     received_at: datetime
     historical: bool
+    time_doubtful: bool
     data: dict[str, Any]
 
 
@@ -50,16 +56,38 @@ class EventPage(BaseModel):
 
 
 class LedgerDay(BaseModel):
-    """What arrived on one day (UTC, by the time of arrival), replays of older facts included."""
+    """One day in the time zone of the hall. All but ``missing`` count what arrived on it, late facts included.
+
+    ``received``: facts that came. ``dropped``: given up by the machine on purpose, and told; ``dropped_telemetry`` and
+    ``dropped_business`` of them. ``freed``: acknowledged before this database was set back to an older state.
+    ``missing``: noticed on this day as not arrived, and still not here.
+    """
 
     day: str
     received: int
     dropped: int
+    dropped_telemetry: int
+    dropped_business: int
+    freed: int
     quarantined: int
+    missing: int
+
+
+class LedgerGap(BaseModel):
+    """Sequences ``first`` to ``last`` of an epoch have not arrived though later ones have.
+
+    ``open``: the machine can still send them; not so when it has begun a new epoch, with a new disk or file.
+    """
+
+    epoch: int
+    first: int
+    last: int
+    noticed_at: datetime
+    open: bool
 
 
 class LedgerEpoch(BaseModel):
-    """One epoch of a machine: all sequences up to ``complete_to`` are here, given up by the machine, or in
+    """One epoch of a machine: all sequences up to ``complete_to`` are here, explained by the machine, or in
     quarantine.
     """
 
@@ -70,10 +98,12 @@ class LedgerEpoch(BaseModel):
 
 
 class LedgerView(BaseModel):
-    """How complete the record of a machine is."""
+    """How complete the record of a machine is: per epoch, per day over all epochs, and every gap."""
 
     machine: str
     epochs: list[LedgerEpoch]
+    days: list[LedgerDay] = []
+    gaps: list[LedgerGap] = []
 
 
 class QuarantineItem(BaseModel):
@@ -149,20 +179,54 @@ def _event(row: sa.Row[Any]) -> EventView:
         at=from_ms(row.at_ms),
         received_at=from_ms(row.received_ms),
         historical=row.historical,
+        time_doubtful=_is_doubtful(row.at_ms - row.received_ms, row.historical),
         data=row.data,
     )
 
 
+def _is_doubtful(ahead_ms: int, historical: bool) -> bool:
+    return ahead_ms > WRONG_S * 1000 or (not historical and ahead_ms < -WRONG_S * 1000)
+
+
 def _ledger(connection: sa.Connection, machine: str) -> LedgerView:
-    days: dict[int, list[LedgerDay]] = {}
+    streams = {epoch: stream for (_, epoch), stream in sorted(load_streams(connection, [machine]).items())}
+    sums: dict[tuple[int, str], Counter[str]] = {}
     for row in read_ledger(connection, machine):
-        day = LedgerDay(day=row.day, received=row.received, dropped=row.dropped, quarantined=row.quarantined)
-        days.setdefault(row.epoch, []).append(day)
+        sums[row.epoch, row.day] = Counter({name: getattr(row, name) for name in COUNTED})
+    found = gaps_of(connection, machine)
+    for gap in found:
+        sums.setdefault((gap.epoch, gap.day), Counter())["missing"] += gap.missing
+    whole: dict[str, Counter[str]] = {}
+    for (_, day), counts in sums.items():
+        whole[day] = whole.get(day, Counter()) + counts
     epochs = [
-        LedgerEpoch(epoch=epoch, complete_to=stream.contiguous, missing=stream.missing(), days=days.get(epoch, []))
-        for (_, epoch), stream in sorted(load_streams(connection, [machine]).items())
+        LedgerEpoch(
+            epoch=epoch,
+            complete_to=stream.contiguous,
+            missing=stream.missing(),
+            days=[_day(day, counts) for (of, day), counts in sorted(sums.items()) if of == epoch],
+        )
+        for epoch, stream in streams.items()
     ]
-    return LedgerView(machine=machine, epochs=epochs)
+    present = max(streams, default=0)
+    return LedgerView(
+        machine=machine,
+        epochs=epochs,
+        days=[_day(day, counts) for day, counts in sorted(whole.items())],
+        gaps=[_gap(gap, present) for gap in found],
+    )
+
+
+def _day(day: str, counts: Counter[str]) -> LedgerDay:
+    telemetry = counts["dropped"] - counts["dropped_business"]
+    return LedgerDay(
+        day=day, missing=counts["missing"], dropped_telemetry=telemetry, **{name: counts[name] for name in COUNTED}
+    )
+
+
+def _gap(gap: Gap, present: int) -> LedgerGap:
+    noticed_at = from_ms(gap.noticed_ms)
+    return LedgerGap(epoch=gap.epoch, first=gap.first, last=gap.last, noticed_at=noticed_at, open=gap.epoch == present)
 
 
 def _aside(row: sa.Row[Any]) -> QuarantineItem:

@@ -32,6 +32,11 @@ class Stream:
         """The first range that is missing, if something behind it has arrived."""
         return (self.contiguous + 1, self.ahead[0][0] - 1) if self.ahead else None
 
+    def holes(self) -> list[tuple[int, int]]:
+        """Every range that is missing below the highest sequence, in order."""
+        ends = [self.contiguous, *(last for _, last in self.ahead)]
+        return [(end + 1, first - 1) for end, (first, _) in zip(ends, self.ahead, strict=False)]
+
     def missing(self) -> int:
         """How many sequences below the highest one have not arrived."""
         arrived = sum(last - first + 1 for first, last in self.ahead)

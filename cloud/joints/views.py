@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from cloud.alerts.states.advice import OFFLINE_CODE
+from cloud.alerts.service import PRESENCE_FIELD, RECORD_FIELD
+from cloud.alerts.states.advice import FACTS_CODE, OFFLINE_CODE
 from cloud.dispatch.model import CounterNow, HallNow, ServiceNow
 from cloud.fleet.model import Register
 from cloud.fleet.service import FleetService
+from cloud.ingest.gaps import is_missing_facts
 from cloud.queues.model import Board, Counter, CounterState, HallPlan
 from cloud.queues.service import QueueService
 from cloud.storage.reading import Connection
@@ -21,11 +23,15 @@ class Faults:
     register: Register
 
     def fault_now(self, tx: Tx, machine: str, slot: str, field: str) -> str | None:
-        """The code of the fault that a status field, or the machine's presence, shows now."""
-        now = self.fleet.standing(tx.conn, [machine])[machine]
-        if slot == AGENT_SLOT:
-            return None if now.online else OFFLINE_CODE
-        return now.slots[slot].faults.get(field) if slot in now.slots else None
+        """The code of the fault that a status field, or the machine as a whole, shows now.
+
+        A wrong clock is the machine's word: a person may say at any time that it is over.
+        """
+        if slot != AGENT_SLOT:
+            return self.fleet.fault_now(tx, machine, slot, field)
+        if field == RECORD_FIELD:
+            return FACTS_CODE if is_missing_facts(tx.conn, machine) else None
+        return OFFLINE_CODE if field == PRESENCE_FIELD and not self.fleet.is_online(tx, machine) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Bringing a database's tables to this version, and telling when they are not."""
 
+import sqlite3
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -9,16 +10,35 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from cloud.core.errors import SchemaMismatch
+from cloud.core.errors import SchemaMismatch, Unavailable
 from cloud.storage.metadata import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Run the migrations that this database has not seen, in one transaction."""
+    """Run the migrations that this database has not seen, in one transaction. Raises Unavailable for a damaged file."""
+    check_file(engine)
     with engine.begin() as connection:
         command.upgrade(_config(connection), "head")
+
+
+def check_file(engine: sa.Engine) -> None:
+    """Read an SQLite file through. Raises Unavailable when it is damaged: who writes on would spread it."""
+    if engine.dialect.name != "sqlite":
+        return
+    try:
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    except sa.exc.DatabaseError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
+        found = str(error.orig)
+    if found != "ok":
+        raise Unavailable(
+            f"{engine.url.database}: expected a sound database, it is damaged: {str(found).splitlines()[-1]}; put a "
+            "backup back with `hallfleet cloud restore FILE`: the machines tell again what they still have"
+        )
 
 
 def check(engine: sa.Engine) -> None:

@@ -98,6 +98,7 @@ FAULTS: Mapping[str, Word] = MappingProxyType(
         "outcome_unknown": Word("结果核对中", "Outcome being checked"),
         "outcome_unproved": Word("结果无法证实", "Outcome not proved"),
         "machine_offline": Word("整机离线", "Machine offline"),
+        "certificate_expiring": Word("证书即将到期", "Certificate about to end"),
         "facts_missing": Word("记录未到齐", "Records missing"),
         "clock_wrong": Word("时钟不准", "Clock wrong"),
     }

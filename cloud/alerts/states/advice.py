@@ -15,8 +15,11 @@ WHO: Mapping[str, Who] = {
     Action.SUSPEND: Who.WAIT,
 }
 
-WARNINGS = frozenset({"paper_low", "stacker_low"})
 OFFLINE_CODE = "machine_offline"
+FACTS_CODE = "facts_missing"
+CLOCK_CODE = "clock_wrong"
+CERTIFICATE_CODE = "certificate_expiring"
+WARNINGS = frozenset({"paper_low", "stacker_low", FACTS_CODE, CLOCK_CODE, CERTIFICATE_CODE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,18 @@ _BY_CODE: Mapping[str, Advice] = {
     "ambiguous_device": Advice(
         "有多台设备无法区分，请在设置中写明各自的接口。",
         "Nobody can tell which device belongs into this slot: name its socket in the machine's settings.",
+    ),
+    FACTS_CODE: Advice(
+        "本机有记录未到达，请查看记录账，必要时取回设备上的数据文件。",
+        "Records of this machine have not arrived: look at its ledger, and save its data file if they do not come.",
+    ),
+    CLOCK_CODE: Advice(
+        "本机时钟不准，请检查校时服务和主板电池。",
+        "The clock of this machine is wrong: check its time service and the battery of its board.",
+    ),
+    CERTIFICATE_CODE: Advice(
+        "本机证书即将到期且未能续期，请检查其到云端的 https 连接，或重新登记。",
+        "The certificate ends soon and was not renewed: check the way to the cloud over https, or enrol anew.",
     ),
     "outcome_unknown": Advice(
         "一条指令结果未知，设备正在自行核对，请稍候。",

@@ -6,9 +6,9 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from cloud.commands.service import IN_DOUBT, UNPROVED
 from cloud.alerts.model import Who
-from cloud.alerts.states.advice import OFFLINE_CODE
+from cloud.alerts.states.advice import CLOCK_CODE, FACTS_CODE, OFFLINE_CODE
+from cloud.commands.service import IN_DOUBT, UNPROVED
 from cloud.core.facts import Fact
 from cloud.queues.model import CounterState
 from cloud.web.language import chinese_first
@@ -32,10 +32,8 @@ def test_every_state_has_words() -> None:
 
 def test_every_fault_has_a_name() -> None:
     faults = [fault for each in CAPABILITIES.values() for fault in each.faults.values()]
-    assert {fault.code for fault in [*faults, *DEVICE_FAULTS.values(), *REFUSALS]} | {OFFLINE_CODE} | {
-        IN_DOUBT.code,
-        UNPROVED.code,
-    } == set(FAULTS)
+    codes = {fault.code for fault in [*faults, *DEVICE_FAULTS.values(), *REFUSALS]}
+    assert codes | {OFFLINE_CODE, FACTS_CODE, CLOCK_CODE} | {IN_DOUBT.code, UNPROVED.code} == set(FAULTS)
 
 
 def test_no_word_stands_without_a_shape() -> None:
