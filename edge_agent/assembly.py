@@ -52,7 +52,14 @@ async def opened_files(settings: EdgeSettings) -> AsyncIterator[tuple[SqliteOutb
 def sole_owner(settings: EdgeSettings) -> Iterator[None]:
     """Two agents on one outbox would number their facts twice: the second one is refused."""
     make_folder("data_dir", settings.data_dir)
-    with (settings.data_dir / "agent.lock").open("w") as lock:
+    try:
+        lock_file = (settings.data_dir / "agent.lock").open("w")
+    except OSError as error:
+        raise AgentError(
+            f"data_dir: expected a folder that can be written, got for {settings.data_dir}: {error.strerror}; "
+            "is the disk broken or mounted read-only?"
+        ) from error
+    with lock_file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

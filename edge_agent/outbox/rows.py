@@ -39,6 +39,8 @@ CREATE TABLE IF NOT EXISTS row (
 CREATE INDEX IF NOT EXISTS row_telemetry ON row (sequence) WHERE telemetry = 1;
 CREATE INDEX IF NOT EXISTS row_dropped ON row (sequence) WHERE type = 'agent.dropped';
 """
+ACK_ROWS = 512
+ACK_BYTES = 512 * 1024
 RESERVE_BYTES = 256 * 1024  # stays free, so that deleting and the facts about drops always find room
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = "sequence, telemetry, slot, type, at_us, data"
@@ -113,16 +115,24 @@ def freed_row(connection: sqlite3.Connection, at: datetime) -> Row:
     return row_of(found)
 
 
-def ack(connection: sqlite3.Connection, sequence: int) -> None:
-    """Free everything up to ``sequence``."""
+def ack(connection: sqlite3.Connection, sequence: int) -> bool:
+    """Free what comes first up to ``sequence``; whether more is left. A portion keeps the write-ahead log small."""
     if not meta(connection, "acked") < sequence <= meta(connection, "last"):
-        return
-    freed = connection.execute(
-        "SELECT coalesce(sum(size), 0) FROM row WHERE sequence <= ? AND telemetry = 0", (sequence,)
-    ).fetchone()[0]
-    connection.execute("DELETE FROM row WHERE sequence <= ?", (sequence,))
-    _add(connection, "business_bytes", -freed)
-    _set(connection, "acked", sequence)
+        return False
+    freed = through = business = 0
+    portion = "SELECT sequence, size, telemetry FROM row WHERE sequence <= ? ORDER BY sequence LIMIT ?"
+    found = connection.execute(portion, (sequence, ACK_ROWS)).fetchall()
+    for through, size, telemetry in found:  # noqa: B007 - the last one is wanted
+        freed += size
+        business += 0 if telemetry else size
+        if freed >= ACK_BYTES:
+            break
+    else:
+        through = sequence if len(found) < ACK_ROWS else through
+    connection.execute("DELETE FROM row WHERE sequence <= ?", (through,))
+    _add(connection, "business_bytes", -business)
+    _set(connection, "acked", through)
+    return through < sequence
 
 
 def depth_of(connection: sqlite3.Connection) -> Depth:

@@ -14,7 +14,7 @@ FLOW_LIMIT: Final = 0.8
 
 FULL: Final = "outbox full, oldest telemetry first"
 ROW_OVERHEAD: Final = 64  # bytes of a row beside its data: columns, index, page headers
-GIVE_UP_CHUNK: Final = 512  # rows in one transaction: a larger one would make the write-ahead log grow
+GIVE_UP_CHUNK: Final = 128  # rows in one transaction: a larger one would make the write-ahead log grow
 DROP_CHUNK: Final = 64  # telemetry rows given up at a time: fewer facts about drops than drops
 
 

@@ -99,8 +99,8 @@ class SqliteOutbox:
         return await self._file.run(lambda connection: rows.meta(connection, "acked"))
 
     async def ack(self, epoch: int, sequence: int) -> None:
-        if epoch == self._epoch:
-            await self._file.run(lambda connection: rows.ack(connection, sequence))
+        while epoch == self._epoch and await self._file.run(lambda connection: rows.ack(connection, sequence)):
+            pass
 
     async def depth(self) -> Depth:
         return await self._file.run(rows.depth_of)

@@ -14,6 +14,7 @@ from edge_agent.errors import StorageError
 
 PAGE_BYTES = 4096
 LOG_PAGES = 256  # a checkpoint every MiB keeps the log small and its size constant
+LOG_RESERVES = 5  # of half of LOG_PAGES each
 LAYOUT_VERSION = 1
 INDEX_BYTES = 64 * 1024  # the shared index of the log
 _STEP = 1 << 20
@@ -112,8 +113,13 @@ def _connect(path: Path, schema: str) -> sqlite3.Connection:
     connection.executescript(schema)
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count={pages}")
-    # Writes the reserve anew, in place: the log takes its largest size now, while the disk has room.
-    connection.execute("UPDATE log_reserve SET x = zeroblob(length(x))")
+    # Writes the reserve anew, in place: the log takes its largest size now, while the disk has room. That is what it
+    # holds before a checkpoint, and a large transaction behind it.
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    for _ in range(LOG_RESERVES):
+        connection.execute("UPDATE log_reserve SET x = randomblob(length(x))")  # equal bytes would not be written
+    connection.execute("PRAGMA wal_checkpoint(RESTART)")
+    connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
     return connection
 
 

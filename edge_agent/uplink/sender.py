@@ -64,6 +64,11 @@ class Sender:
         self._in_flight: deque[asyncio.Future[None]] = deque()
         self._turn = asyncio.Lock()
 
+    @property
+    def has_sent(self) -> bool:
+        """Whether anything was sent that is not acknowledged."""
+        return self._acked < max(self._old, self._cursor if self._cursor > self._border else 0)
+
     async def rewind(self) -> None:
         """Begin again after the last acknowledgement: the link, or the cloud, is new."""
         now = self._clock.now()

@@ -61,6 +61,7 @@ class CloudSession:
         self._parts = parts
         self._backoff = backoff
         self.online = False  # a link is up and the cloud is behind it
+        self.cloud_birth = ""  # of the cloud that was heard last, over any link
         self.refused_messages = 0
         self._moved = asyncio.Event()
         self._online_changed = asyncio.Event()
@@ -126,7 +127,6 @@ class _Conversation:
         self._parts = parts
         self._session = session
         self._sender = Sender(link, parts.outbox, parts.machine, parts.clock, parts.pace)
-        self._cloud_birth = ""
         self._reborn = asyncio.Event()
 
     async def announce(self) -> None:
@@ -180,10 +180,11 @@ class _Conversation:
 
     def _hear_cloud(self, presence: CloudPresence) -> None:
         self._session.set_online(presence.state == "online")
-        if presence.state == "online" and presence.birth != self._cloud_birth:
-            if self._cloud_birth:
+        if presence.state == "online" and presence.birth != self._session.cloud_birth:
+            # What was sent before may have met nobody: a broker that forgets keeps nothing for a later cloud.
+            if self._session.cloud_birth or self._sender.has_sent:
                 self._reborn.set()
-            self._cloud_birth = presence.birth
+            self._session.cloud_birth = presence.birth
 
     async def _desired(self, topic: Topic, payload: bytes) -> None:
         await self._parts.desired.offer(Twin.from_bytes(payload))

@@ -126,3 +126,28 @@ async def test_a_clock_set_back_a_year_makes_no_history_of_the_present(cloud: Cl
     await outbox.append("printer", "printer.paper_low", {}, a_year_ago)
     await cloud.clock.until(lambda: cloud.sequences()[-1] == 3)
     assert [fact.historical for fact in cloud.facts()][-3:] == [True, False, False]
+
+
+async def test_a_cloud_that_comes_after_the_machine_is_told_what_was_sent_before(cloud: Cloud) -> None:
+    """A broker that forgets: what came before the cloud had subscribed met nobody, and no link broke."""
+    await announced(cloud)
+    await cloud.append(3)
+    await cloud.clock.until(lambda: len(cloud.sequences()) == 3)
+    cloud.uplink.published.clear()
+    cloud.be_born("the first that this agent hears of")
+    await cloud.clock.until(lambda: cloud.sequences() == [1, 2, 3])
+
+
+async def test_a_cloud_that_kept_its_session_is_not_told_twice(cloud: Cloud) -> None:
+    await announced(cloud)
+    cloud.be_born("one")
+    await heard(cloud, 1)
+    cloud.uplink.cut()
+    await cloud.clock.until(lambda: cloud.uplink.link is None)
+    await cloud.append(2)
+    await cloud.clock.until(lambda: len(cloud.sequences()) == 2)
+    cloud.be_born("one")
+    await heard(cloud, 2)
+    cloud.clock.advance(5)
+    await cloud.append(1)
+    await cloud.clock.until(lambda: cloud.sequences() == [1, 2, 3])
