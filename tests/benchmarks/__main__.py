@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import agent, drivers, id_read, ingest, link
+from tests.benchmarks import agent, commands, drivers, id_read, ingest, link
 
 Figures = Mapping[str, object]
 BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "agent": agent.measure,
+    "commands": commands.measure,
     "drivers": drivers.measure,
     "id_read": id_read.measure,
     "ingest": ingest.measure,

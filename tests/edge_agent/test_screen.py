@@ -306,3 +306,38 @@ async def test_ending_the_server_ends_its_streams(tmp_path: Path) -> None:
             await next_state(lines)
         with pytest.raises(EOFError):
             await next_state(lines)
+
+
+async def test_out_of_service_is_said_and_nobody_may_begin(screen: Screen) -> None:
+    screen.out_of_service = True
+    hold = await screen.lease.ask("vendor mode")
+    screen.board.touch()
+    await screen.clock.until(lambda: screen.board.view.kind is ViewKind.OUT_OF_SERVICE)
+    assert set((await screen.view())["message"]) == {"zh", "en"}
+    refused = await screen.take()
+    assert (refused.status_code, refused.json()["code"]) == (503, "out_of_service")
+    assert refused.json()["zh"]
+    began = await screen.pages.post("/api/sessions", json={"item": ITEM})
+    assert (began.status_code, began.json()["code"]) == (503, "out_of_service")
+    screen.out_of_service = False
+    hold.release()
+    screen.board.touch()
+    await screen.clock.until(lambda: screen.board.view.kind is ViewKind.IDLE)
+    assert (await screen.take()).status_code == 201
+
+
+async def test_a_journey_holds_the_machine_until_it_leaves_the_screen(screen: Screen) -> None:
+    began = await screen.pages.post("/api/sessions", json={"item": ITEM})
+    session = began.json()["session_id"]
+    assert screen.lease.serving == {session}
+    await screen.show(end_session=True)
+    await screen.clock.until(lambda: not screen.lease.serving)
+
+
+async def test_a_ticket_is_refused_politely_while_an_act_has_the_machine(screen: Screen) -> None:
+    hold = await screen.lease.ask("test print")
+    refused = await screen.take()
+    assert (refused.status_code, refused.json()["code"]) == (503, "out_of_service")
+    assert "moment" in refused.json()["en"]
+    hold.release()
+    assert (await screen.take()).status_code == 201
