@@ -1,8 +1,11 @@
-"""The cloud's HTTP interface as far as identity goes: two requests, each small, with no redirects and no proxies."""
+"""The cloud's HTTP interface as far as identity goes: two requests, each small, with no redirects and no proxies.
 
-import http.client
+``keys`` is imported where it is used, since it loads ``cryptography``: most of the time an agent has nothing to renew.
+"""
+
 import json
 import ssl
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +15,6 @@ from device_profiles.errors import MessageError
 from device_profiles.messages.body import Body
 from device_profiles.messages.enrolment import Enrol, Enrolled, Renew, renewal_statement
 from edge_agent.errors import AgentError
-from edge_agent.identity import keys
 from edge_agent.identity.files import Pair
 
 WITHIN_S = 20.0
@@ -48,10 +50,14 @@ class Cloud:
 
     def enrol(self, machine: str, code: str, key: bytes) -> Enrolled:
         """A certificate for ``key`` in exchange for a claim code. Raises AgentError."""
+        from edge_agent.identity import keys
+
         return self._ask("/enrolments", Enrol(machine=machine, code=code, csr=keys.signing_request(key, machine)), key)
 
     def renew(self, pair: Pair, key: bytes) -> Enrolled:
         """A certificate for the new ``key``, asked for by the present one. Raises AgentError."""
+        from edge_agent.identity import keys
+
         machine, csr = pair.facts.machine, keys.signing_request(key, pair.facts.machine)
         signature = keys.sign(pair.key_file.read_bytes(), renewal_statement(machine, csr))
         present = pair.cert_file.read_text("ascii")
@@ -59,8 +65,10 @@ class Cloud:
         return self._ask("/enrolments/renewals", asked, key)
 
     def _ask(self, path: str, body: Body, key: bytes) -> Enrolled:
+        from edge_agent.identity import keys
+
         status, answer = self._post(f"{self._path}/api/v1{path}", body.to_bytes())
-        if status != http.HTTPStatus.CREATED:
+        if status != HTTPStatus.CREATED:
             raise _refusal(status, answer)
         try:
             enrolled = Enrolled.from_bytes(answer)
@@ -71,6 +79,8 @@ class Cloud:
         return enrolled
 
     def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        import http.client  # here, for the same reason
+
         connection = (
             http.client.HTTPConnection(self._host, self._port, timeout=WITHIN_S)
             if self._tls is None
@@ -92,5 +102,5 @@ def _refusal(status: int, answer: bytes) -> AgentError:
         words = str(told.get("detail") or told.get("title"))
     except (ValueError, AttributeError):
         words = f"HTTP {status}"
-    kind = EnrolmentRefused if 400 <= status < 500 and status != http.HTTPStatus.TOO_MANY_REQUESTS else AgentError
+    kind = EnrolmentRefused if 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS else AgentError
     return kind(f"cloud: {words[:500]}")

@@ -60,6 +60,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "certificate.*": Rule("machine", _CERTIFICATE),
         "enrolment.*": Rule("machine", _CERTIFICATE),
         "machine.claim_made": Rule("machine", _CERTIFICATE),
+        "machine.revoked": Rule("machine", _CERTIFICATE),
     }
 )
 
