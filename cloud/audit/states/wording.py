@@ -37,6 +37,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "command.issued": Rule("command_id", ("name", "flow_id")),
         "command.settled": Rule("command_id", ("name", "outcome", "flow_id")),
+        "command.cleared": Rule("command_id", ("name", "outcome", "flow_id", "state")),
         "machine.online": Rule("", ("epoch",)),
         "machine.offline": Rule("", ("epoch",)),
         "machine.replaced": Rule("", ("epoch",)),
