@@ -5,6 +5,7 @@ import fcntl
 import os
 import select
 import stat
+import sys
 import termios
 
 from firmware_bridge.errors import LinkTimeout, TransportLost
@@ -13,7 +14,6 @@ READ_SIZE = 4096  # what a terminal gives at once; room for more costs more than
 HELD_LIMIT = 64 * 1024  # bytes nobody has read yet; beyond it the kernel holds them back
 STALL_S = 2.0
 
-_NOTHING = bytes(4)  # what FIONREAD tells of a line with no bytes
 _PTY_MAJORS = range(136, 144)  # Linux device numbers: Unix98 pseudo-terminal slaves
 
 
@@ -32,7 +32,7 @@ class DescriptorTransport:
         self._lost = "not open: call open() first"
         self._received = b""
         self._reading = False
-        self._count = bytearray(len(_NOTHING))
+        self._count = bytearray(4)
         self._drained = False  # discard_input() has just looked: the next read() need not ask the system again
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
@@ -144,14 +144,14 @@ class DescriptorTransport:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
-    def _waiting(self) -> bool:
-        """Whether the system holds bytes; asking is cheaper than a read that finds nothing."""
+    def _waiting(self) -> int:
+        """How many bytes the system holds, or whether it does; asking is cheaper than a read that finds nothing."""
         try:
             fcntl.ioctl(self._fd, termios.FIONREAD, self._count)
         except OSError as error:
             self._lose(error.strerror or str(error))
-            return False
-        return self._count != _NOTHING
+            return 0
+        return int.from_bytes(self._count, sys.byteorder)
 
     def _pull(self) -> None:
         try:

@@ -100,7 +100,7 @@ class GpioTransport(DescriptorTransport):
         else:
             request.release()
 
-    def _waiting(self) -> bool:
+    def _waiting(self) -> int:
         return is_readable(self._fd)  # it has edges
 
     def _pull(self) -> None:

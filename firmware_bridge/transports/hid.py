@@ -80,7 +80,7 @@ class HidTransport(DescriptorTransport):
         numbered = bytes((number,)) if number or not self._stream else b""
         return numbered + (first + part).ljust(hid.out_bytes, b"\0")
 
-    def _waiting(self) -> bool:
+    def _waiting(self) -> int:
         return is_readable(self._fd)  # it has reports
 
     def _arrived(self, data: bytes) -> None:

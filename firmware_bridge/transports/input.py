@@ -41,7 +41,7 @@ class InputTransport(DescriptorTransport):
     def _release(self, fd: int) -> None:
         os.close(fd)  # which also lets go of the grab
 
-    def _waiting(self) -> bool:
+    def _waiting(self) -> int:
         return is_readable(self._fd)  # it has events
 
     def _abandon(self) -> None:
