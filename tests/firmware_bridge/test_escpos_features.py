@@ -42,7 +42,7 @@ async def test_an_honest_printer_shows_all_that_it_declares_and_has_proved_nothi
     bench = await open_bench(HONEST)
     assert features(bench).observed() == []
     await bench.driver.identify()
-    everything = sorted([*REAL_TIME, "automatic_status", "cutter", "near_end", "qr", "queued_status"])
+    everything = sorted([*REAL_TIME, "automatic_status", "counter", "cutter", "near_end", "qr", "queued_status"])
     assert features(bench).declared() == everything
     assert features(bench).observed() == [name for name in everything if name != "qr"]  # nothing tells about QR codes
     assert features(bench).proved() == []
