@@ -16,7 +16,7 @@ from cloud.core.errors import Invalid
 from cloud.ingest.gaps import Gap, gaps_of
 from cloud.ingest.quarantine import read_quarantine
 from cloud.ingest.store import COUNTED, load_streams, read_events, read_ledger
-from cloud.ingest.watch import WRONG_S
+from cloud.ingest.watch import AHEAD_S, BEHIND_S
 from cloud.storage.unit_of_work import Database
 
 CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
@@ -185,7 +185,7 @@ def _event(row: sa.Row[Any]) -> EventView:
 
 
 def _is_doubtful(ahead_ms: int, historical: bool) -> bool:
-    return ahead_ms > WRONG_S * 1000 or (not historical and ahead_ms < -WRONG_S * 1000)
+    return ahead_ms > AHEAD_S * 1000 or (not historical and ahead_ms < -BEHIND_S * 1000)
 
 
 def _ledger(connection: sa.Connection, machine: str) -> LedgerView:

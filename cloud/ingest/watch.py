@@ -23,7 +23,8 @@ from cloud.storage.unit_of_work import Database
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 2.0
-WRONG_S: Final = 120.0  # further from our clock than this is wrong
+AHEAD_S: Final = 120.0  # further ahead of our clock is wrong
+BEHIND_S: Final = 900.0  # further behind is wrong; less is what a town that is too busy can bring about
 SETTLE_S: Final = 60.0  # a clock behind ours for so long: not only a message that was long under way
 FRESH_S: Final = 600.0  # older observations say nothing of now
 ENOUGH: Final = 3  # machines that make a majority
@@ -131,7 +132,7 @@ class ClockWatch:
                 skew_s = (fact.at - now).total_seconds()
                 known = self._seen.get(fact.machine)
                 since = known.wrong_since_s if known is not None and known.wrong_since_s is not None else now_s
-                self._seen[fact.machine] = _Seen(skew_s, now_s, since if abs(skew_s) > WRONG_S else None)
+                self._seen[fact.machine] = _Seen(skew_s, now_s, since if _is_far(skew_s) else None)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -144,7 +145,7 @@ class ClockWatch:
         self._seen = {name: seen for name, seen in self._seen.items() if now_s - seen.at_s < FRESH_S}
         middle = median(seen.skew_s for seen in self._seen.values()) if self._seen else 0.0
         self._metrics.gauge(SKEW, middle)
-        ours_wrong = len(self._seen) >= ENOUGH and abs(middle) > WRONG_S
+        ours_wrong = len(self._seen) >= ENOUGH and _is_far(middle)
         if ours_wrong and not self._ours_wrong:
             log.error(
                 "clock: most machines differ from this computer by %.0f s; set the clock of this computer", middle
@@ -165,6 +166,10 @@ class ClockWatch:
             data = {"skew_s": round(self._seen[machine].skew_s)}
             fact_type = CLOCK_WRONG if wrong else CLOCK_RIGHT
             tx.publish(Fact(fact_type, self._clock.now(), data, machine, hall=self._hall_of(machine)))
+
+
+def _is_far(skew_s: float) -> bool:
+    return skew_s > AHEAD_S or skew_s < -BEHIND_S
 
 
 def _is_wrong(seen: _Seen, now_s: float) -> bool:

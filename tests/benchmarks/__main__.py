@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import agent, commands, drivers, id_read, ingest, link
+from tests.benchmarks import agent, commands, delivery, drivers, id_read, ingest, link
 
 Figures = Mapping[str, object]
 BENCHMARKS: dict[str, Callable[[], Figures]] = {
     "agent": agent.measure,
     "commands": commands.measure,
+    "delivery": delivery.measure,
     "drivers": drivers.measure,
     "id_read": id_read.measure,
     "ingest": ingest.measure,
