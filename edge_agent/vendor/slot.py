@@ -88,6 +88,7 @@ class AgentSlot:
     async def _test_print(self, run_for_s: float) -> Shape:
         if self._printer is None:
             raise DeviceFault("no_device", Action.CONFIGURATION, "this machine has no printer")
+        await self._printer.settled()  # at the start of the agent this takes a moment
         at = self._clock.now().astimezone()
         blocks: list[TextBlock | FeedBlock] = [
             TextBlock(text="测试打印 TEST PRINT", size=2, align="center"),

@@ -1,7 +1,8 @@
 """An agent's parts on real lines in a process of its own, made to be killed: one command a life.
 
-``python -m tests.edge_agent.doomed FOLDER LINKS COMMAND_ID SLOT NAME ARGS`` takes up what the last life left, accepts
-the command and says ``accepted``. With an empty COMMAND_ID it works until nothing is in doubt, and tells every outcome.
+``python -m tests.edge_agent.doomed FOLDER LINKS COMMAND_ID SLOT NAME ARGS`` settles what the last life left, accepts
+the command, says ``accepted`` and, if it lives to see that, ``settled``. With an empty COMMAND_ID it settles what is
+left and tells every outcome.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from device_profiles.catalog import load_catalog
 from device_profiles.messages.command import CommandBody
+from edge_agent.addresses import parse_address
 from edge_agent.assembly import runner
 from edge_agent.commands.execute import FINISHED, RECONCILED, Executor
 from edge_agent.commands.journal import Journal
@@ -45,11 +47,13 @@ async def main(folder: Path, links: Path, command: list[str]) -> None:
         await executor.recover()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work()) for work in (executor.run, *(slot.run for slot in slots.values()))]
+            await _settled(journal)  # what the last life left, before anything new
             if command[0]:
                 await executor.accept(command[1], _body(command, clock))
                 print("accepted", flush=True)
+                await _settled(journal)
+                print("settled", flush=True)
                 await asyncio.Event().wait()
-            await _settled(journal)
             found = {row.data["command_id"]: row.data for row in await outbox.peek(0, 100_000) if row.type == FINISHED}
             late = {row.data["command_id"]: row.data for row in await outbox.peek(0, 100_000) if row.type == RECONCILED}
             print(json.dumps({"finished": found, "reconciled": late}), flush=True)
@@ -59,7 +63,7 @@ async def main(folder: Path, links: Path, command: list[str]) -> None:
 
 
 def _slot(name: str, link: Path, parts: SlotParts) -> SlotRunner:
-    mounted = Mounted(load_catalog().peripheral(PERIPHERALS[name]), str(link))
+    mounted = Mounted(load_catalog().peripheral(PERIPHERALS[name]), parse_address(str(link)))
     return runner(name, mounted, FilePlace(link), parts, SharedLines(transport_for))
 
 

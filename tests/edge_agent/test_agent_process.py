@@ -219,3 +219,36 @@ async def leaves(hall: Hall, agent: asyncio.subprocess.Process) -> None:
 
 def business_rows(folder: Path) -> int:
     return read_depth(folder / "data" / "outbox.db").business
+
+
+def machine_command(name: str, command_id: str, **args: Any) -> bytes:
+    start_by = datetime.now(UTC) + timedelta(seconds=20)
+    return CommandBody(command_id=command_id, name=name, args=args, start_by=start_by, run_for_s=20).to_bytes()
+
+
+async def test_an_agent_that_is_asked_to_restart_comes_back_once_and_says_that_it_did(hall: Hall) -> None:
+    topic = str(Topic(hall.machine, Down.COMMAND, "agent"))
+    async with hall.agent() as agent:
+        await hall.seen("printer.device_online")
+        await hall.cloud.publish(topic, machine_command("restart_agent", "r1"), qos=1)
+        await eventually(lambda: "command.finished" in hall.types(), within_s=30)  # a whole start of an agent
+        done = await hall.seen("command.finished")
+        assert (done.data["command_id"], done.data["outcome"], done.slot) == ("r1", "succeeded", "agent")
+        assert agent.returncode is None, "the process is the same, its program began anew"
+        assert hall.presence[-2:] == ["offline", "online"]
+        await hall.cloud.publish(topic, machine_command("test_print", "t1"), qos=1)
+        await eventually(lambda: hall.types().count("command.finished") == 2, within_s=20)
+        (paper,) = hall.device.snapshot("printer")["papers"]
+        assert any("TEST PRINT" in line for line in paper["lines"])
+
+
+async def test_vendor_mode_closes_the_slots_and_says_so_on_the_screen(hall: Hall) -> None:
+    topic = str(Topic(hall.machine, Down.COMMAND, "agent"))
+    async with hall.agent():
+        await hall.seen("printer.device_online")
+        await hall.cloud.publish(topic, machine_command("vendor_mode", "v1", phase="maintain", for_s=600), qos=1)
+        await hall.until_state(lambda state: state["view"]["kind"] == "out_of_service" and not state["printer"])
+        await hall.cloud.publish(topic, machine_command("vendor_mode", "v2", phase="end"), qos=1)
+        await hall.until_state(lambda state: state["view"]["kind"] == "idle" and state["printer"])
+        told = [fact.data["state"] for fact in hall.facts if fact.type == "agent.vendor_mode_changed"]
+        assert told == ["draining", "drained", "maintaining", "off"]

@@ -43,7 +43,7 @@ async def test_an_act_waits_for_the_citizen_and_nobody_new_begins(lease: Lease) 
         await lease.begin("case 7", 30, joins=True)
     hold.release()
     await lease.begin("bert", 300)
-    assert lease.state is LeaseState.SERVING
+    assert lease.serving == {"bert"}
 
 
 async def test_an_act_that_cannot_have_the_machine_is_told_why_and_leaves_no_trace() -> None:
