@@ -1,8 +1,8 @@
 """What the guarantees of delivery cost: facts per second with and without each of them, in one run.
 
-One broker (Mosquitto), one cloud on SQLite with fsync. Steps 1 to 3 send a message per fact, 4 and 5 batches as an agent
-does after an outage: compare 3 with 2 (numbers, order, ledger, acknowledgement) and 5 with 4 (a durable outbox). The
-parts say where the time of the last step goes.
+One broker (Mosquitto), one cloud on SQLite with fsync. Steps 1 to 3 send a message per fact, 4 and 5 batches as an
+agent does after an outage: compare 3 with 2 (numbers, order, ledger, acknowledgement) and 5 with 4 (a durable outbox).
+The parts say where the time of the last step goes.
 """
 
 import asyncio
