@@ -17,6 +17,7 @@
   let source = null;
   let failures = 0;
   let lost = false;
+  let opened = false;
   let heardAt = Date.now();
   let lastId = "";
   let flushing = 0;
@@ -55,7 +56,9 @@
     source.onopen = () => {
       heardAt = Date.now();
       failures = 0;
-      if (lost) refresh(PARTS);
+      // At the first time too: something may have changed between the making of the page and this line.
+      if (lost || !opened) refresh(PARTS);
+      opened = true;
       markOffline(false);
     };
     source.onerror = () => {

@@ -138,7 +138,7 @@ def test_a_backup_can_be_put_back(run: Run, config: Path, tmp_path: Path) -> Non
     assert run("migrate", "--config", config).returncode == 0
     database, copy = tmp_path / "data" / "hallfleet.db", tmp_path / "copy.db"
     with sqlite3.connect(database) as connection:
-        connection.execute("INSERT INTO streams VALUES ('kiosk-1', 1, 7, '[]', 0)")
+        connection.execute("INSERT INTO streams VALUES ('kiosk-1', 1, 7, '[]', 0, 0)")
     connection.close()
     assert run("backup", copy, "--config", config).returncode == 0
     assert run("backup", copy, "--config", config).returncode == 1  # never over another file
