@@ -69,6 +69,39 @@ _BY_CODE: Mapping[str, Advice] = {
         "有多台设备无法区分，请在设置中写明各自的接口。",
         "Nobody can tell which device belongs into this slot: name its socket in the machine's settings.",
     ),
+    "not_registered": Advice(
+        "支付终端未注册，请系统管理员重新登记终端。",
+        "The payment terminal is not registered: the operator must register it anew.",
+    ),
+    "camera_inoperative": Advice(
+        "摄像头无画面，请运维人员检修；业务可改由人工核验。",
+        "The camera gives no picture: the crew must repair it; staff can check faces meanwhile.",
+    ),
+    "cabinet_open": Advice("机柜门未关，请到现场关好并上锁。", "The cabinet is open: go there, close it and lock it."),
+    "tamper_alarm": Advice(
+        "防拆回路断开，请立即到现场查看。", "The tamper loop is broken: go there at once and look at the machine."
+    ),
+    "temperature_low": Advice(
+        "机内温度过低，请检查暖气和门窗。", "It is too cold inside: see to the heating and to open doors."
+    ),
+    "temperature_high": Advice(
+        "机内温度过高，请检查通风口和空调。", "It is too hot inside: see that the vents are free and the air is cooled."
+    ),
+    "humidity_low": Advice("空气过干，易产生静电，请加湿。", "The air is too dry and static builds up: moisten it."),
+    "humidity_high": Advice("湿度过高，请除湿并检查有无漏水。", "It is too damp: dry the air and look for a leak."),
+    "mains_failed": Advice(
+        "市电中断，正由电池供电，请准备结束办理。", "The mains failed, the battery carries on: be ready to finish."
+    ),
+    "on_bypass": Advice(
+        "电源处于旁路，断电即停机，请运维人员检修。",
+        "The supply is on bypass, so a power cut stops the machine: the crew must look at it.",
+    ),
+    "battery_low": Advice(
+        "电池即将耗尽，请尽快恢复市电或停用本机。",
+        "The battery is nearly empty: bring the mains back or stop the machine.",
+    ),
+    "battery_failed": Advice("电池已失效，请运维人员更换。", "The battery has failed: the crew must change it."),
+    "overload": Advice("电源过载，请拔下多余设备。", "The supply carries too much: unplug what does not belong there."),
     FACTS_CODE: Advice(
         "本机有记录未到达，请查看记录账，必要时取回设备上的数据文件。",
         "Records of this machine have not arrived: look at its ledger, and save its data file if they do not come.",

@@ -50,7 +50,7 @@ async def test_presence_comes_and_goes(house: House) -> None:
     await take(house, kiosk.presence("offline"))
     assert await state(house, "kiosk-1") == "offline"
     halls = (await house.get("/halls")).json()["items"]
-    assert (halls[0]["machines"], halls[0]["online"]) == (11, 0)
+    assert (halls[0]["machines"], halls[0]["online"]) == (12, 0)
 
 
 async def test_the_last_will_of_an_earlier_agent_is_ignored(house: House) -> None:
