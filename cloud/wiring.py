@@ -16,8 +16,7 @@ from cloud.alerts import routes as alerts_routes
 from cloud.alerts.jobs import AlertTimer
 from cloud.alerts.service import AlertService
 from cloud.audit import routes as audit_routes
-from cloud.audit.jobs import DayTimer as AuditTimer
-from cloud.audit.jobs import KeyTimer
+from cloud.audit.jobs import AnchorTimer, KeyTimer
 from cloud.audit.service import AuditService, RetentionService
 from cloud.audit.service.retention import KeyRotation
 from cloud.audit.service.start import STARTED, start_detail
@@ -58,7 +57,7 @@ from cloud.ingest.consumer import Consumer, run_ingest
 from cloud.ingest.link import BrokerAddress, Link, Outgoing
 from cloud.ingest.store import purge_events
 from cloud.ingest.watch import ClockWatch, GapWatch
-from cloud.joints.privacy import Traces, data_classes, reseal
+from cloud.joints.privacy import Traces, data_classes, reseal, rules_of
 from cloud.joints.views import Faults, Halls
 from cloud.queues import routes as queues_routes
 from cloud.queues.jobs import DayTimer
@@ -206,7 +205,7 @@ def _wire_audit(cloud: Cloud) -> None:
     began = start_detail(cloud.settings, profiles)
     cloud.preparations.append(lambda tx: cloud.audit.note(tx, STARTED, cloud.keys.current.key_id, began))
     rotation = KeyRotation(cloud.audit, lambda tx, limit: reseal(cloud.keys, tx, limit))
-    timer = AuditTimer(cloud.db, cloud.audit, cloud.retention, cloud.clock)
+    timer = AnchorTimer(cloud.db, cloud.audit, cloud.clock)
     keys = KeyTimer(cloud.db, cloud.keys.reload, lambda tx: _tell_of_keys(cloud, tx), rotation.reseal)
     cloud.jobs["audit"] = timer.run
     cloud.jobs["keys"] = keys.run
@@ -389,6 +388,7 @@ def _wire_retention(cloud: Cloud) -> None:
 
     settings = cloud.settings
     rules = (
+        *rules_of(cloud.retention, cloud.db),
         Rule("events", settings.keep_events_days, rows(purge_events)),
         Rule("commands", settings.keep_commands_days, rows(purge_commands)),
         Rule("telemetry", settings.keep_telemetry_days, samples),

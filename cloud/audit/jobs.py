@@ -1,12 +1,11 @@
-"""The clockwork: once a day what is too old ends and a head is anchored; soon after a rotation, machines hear of it."""
+"""The clockwork: once a day a head is anchored; soon after a rotation, machines hear of it."""
 
 import asyncio
 import logging
 from collections.abc import Callable
 from datetime import date
-from functools import partial
 
-from cloud.audit.service import AuditService, RetentionService
+from cloud.audit.service import AuditService
 from cloud.core.clock import Clock
 from cloud.storage.tx import Tx
 from cloud.storage.unit_of_work import Database
@@ -17,13 +16,12 @@ LOOK_S = 300.0
 KEYS_LOOK_S = 5.0
 
 
-class DayTimer:
-    """Works at its start and on every new day (UTC)."""
+class AnchorTimer:
+    """Anchors the head at its start and on every new day (UTC)."""
 
-    def __init__(self, db: Database, audit: AuditService, retention: RetentionService, clock: Clock) -> None:
+    def __init__(self, db: Database, audit: AuditService, clock: Clock) -> None:
         self._db = db
         self._audit = audit
-        self._retention = retention
         self._clock = clock
         self._done: date | None = None
 
@@ -34,13 +32,10 @@ class DayTimer:
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
-        """The day's work, once a day: retention first, so that the anchor sees its end."""
+        """The day's work, once a day."""
         today = self._clock.now().date()
         if today == self._done:
             return
-        for kept in self._retention.classes:
-            while ended := await self._db.write(partial(self._retention.end_old, kept=kept)):
-                log.info("retention: %d of class %s were too old and are gone", ended, kept.name)
         await self.anchor()
         self._done = today
 

@@ -6,6 +6,7 @@ A person leaves traces in most features; each says in its own store how its part
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cloud.audit.service import RetentionService
 from cloud.audit.service.ports import DataClass
 from cloud.commands import store as commands
 from cloud.core.keys import Keys
@@ -13,7 +14,9 @@ from cloud.flows.store import privacy as flows
 from cloud.ingest import privacy as ingest
 from cloud.queues.store import privacy as queues
 from cloud.settings import CloudSettings
+from cloud.storage.retention import Rule
 from cloud.storage.tx import Tx
+from cloud.storage.unit_of_work import Database
 from device_profiles.errors import MessageError
 
 CASES, SEALED, SUBJECTS, QUARANTINE = "cases", "sealed", "subjects", "quarantine"
@@ -29,6 +32,15 @@ def data_classes(settings: CloudSettings) -> tuple[DataClass, ...]:
             QUARANTINE, settings.keep_quarantine_days, lambda tx, ms, limit: ingest.end_quarantine(tx.conn, ms, limit)
         ),
     )
+
+
+def rules_of(retention: RetentionService, db: Database) -> list[Rule]:
+    """The classes that end by age, as the daily round takes them."""
+
+    def rule(kept: DataClass) -> Rule:
+        return Rule(kept.name, kept.days, lambda ms: db.write(lambda tx: retention.end_old(tx, ms, kept)))
+
+    return [rule(kept) for kept in retention.classes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from cloud.core.errors import Conflict
 from cloud.core.ids import new_id
 from cloud.storage.tx import Tx
 
-DAY_MS = 86_400_000
 AUDIT = "audit"
 
 
@@ -36,11 +35,8 @@ class RetentionService:
         self._clock = clock
         self.classes = (*classes, DataClass(AUDIT, audit_days, self._end_entries))
 
-    def end_old(self, tx: Tx, kept: DataClass) -> int:
-        """End a portion of what is older than its class may be; 0 when nothing is left. Each portion is recorded."""
-        if not kept.days:
-            return 0
-        before_ms = to_ms(self._clock.now()) - kept.days * DAY_MS
+    def end_old(self, tx: Tx, before_ms: int, kept: DataClass) -> int:
+        """End a portion of what is older than ``before_ms``; 0 when nothing is left. Each portion is recorded."""
         ended = kept.end(tx, before_ms, CHUNK)
         if ended and kept.name != AUDIT:  # the record tells of its own end by itself
             self._audit.note(tx, "retention.ended", kept.name, {"rows": ended, "before_ms": before_ms})

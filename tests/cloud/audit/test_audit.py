@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.audit.jobs import DayTimer
+from cloud.audit.jobs import AnchorTimer
 from cloud.audit.model import Anchor, Entry, Head, Kind, Verdict
 from cloud.audit.service.export import check_export, export
 from cloud.audit.service.record import check
@@ -59,7 +59,7 @@ async def verdict(cloud: Cloud) -> Verdict:
 
 
 async def anchor(cloud: Cloud) -> None:
-    await DayTimer(cloud.db, cloud.audit, cloud.retention, cloud.clock).anchor()
+    await AnchorTimer(cloud.db, cloud.audit, cloud.clock).anchor()
 
 
 async def a_morning(cloud: Cloud, count: int = 10) -> None:
