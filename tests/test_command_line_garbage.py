@@ -87,7 +87,7 @@ CLOUD_SETTINGS = [
     ({"telemetry_url": "nonsense"}, "telemetry_url: expected influx+http://"),
     ({"database_url": "nonsense"}, "database_url: expected sqlite:///file or postgresql://..."),
     ({"database_url": "postgresql://127.0.0.1:1/x"}, "database_url: expected a database that answers"),
-    ({"database_url": "sqlite:///broken.toml"}, "database_url: expected a database that answers"),
+    ({"database_url": "sqlite:///broken.toml"}, "broken.toml: expected a sound database, it is damaged"),
     ({"database_url": "sqlite:///broken.toml/x.db"}, "database_url: expected a folder to write in"),
     ({"data_dir": "broken.toml"}, "data_dir: expected a folder to write in, got 'broken.toml'"),
     ({"data_dir": "/proc/nothing"}, "data_dir: expected a folder to write in"),

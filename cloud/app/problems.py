@@ -43,6 +43,7 @@ class Problem(BaseModel):
 # For every route: FastAPI then leaves out its own form of 422. ``describe`` puts the statuses in its place.
 RESPONSES: dict[int | str, dict[str, Any]] = {"default": {"description": "A problem document (RFC 9457)"}}
 _WRITES = frozenset({"post", "put", "patch", "delete"})
+MAY_BE_MISSING = frozenset({"/api/v1/enrolments/revocations"})  # there is nothing to name, and it may not be there yet
 
 
 def install(app: FastAPI) -> None:
@@ -87,6 +88,7 @@ def _statuses(address: str, method: str, operation: Mapping[str, Any]) -> list[i
     rule = RULES.get(f"{method.upper()} {address}", UNDECLARED)
     found |= {401, 403} if rule.of is not Of.EVERYBODY else {429} if rule.limited else set()
     found |= {404, 422} if places or "requestBody" in operation else set()
+    found |= {404} if address in MAY_BE_MISSING else set()
     found |= {403, 409, 413, 415} if method in _WRITES else set()
     found |= {412, 428} if method == "patch" else set()
     return sorted(found)

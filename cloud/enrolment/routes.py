@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from cloud.core.errors import NotFound
 from cloud.enrolment import store
 from cloud.enrolment.adapters.revocation_list import RevocationFile
 from cloud.enrolment.model import Certificate
@@ -72,7 +73,9 @@ def public_router(service: EnrolmentService, db: Database, file: RevocationFile,
     async def get_revocations() -> Response:
         """The revocation list (DER), for brokers that fetch it."""
         pem = await run_in_threadpool(file.read)
-        return Response(service.authority.as_der(pem or b""), media_type="application/pkix-crl")
+        if pem is None:
+            raise NotFound("revocation list: not written yet; `hallfleet cloud broker-files` writes the first one")
+        return Response(service.authority.as_der(pem), media_type="application/pkix-crl")
 
     return routes
 

@@ -224,7 +224,7 @@ async def test_a_process_under_much_garbage_lives_and_does_not_grow(broker_url: 
 async def cloud_process(broker_url: str, folder: Path) -> AsyncIterator[tuple[psutil.Process, httpx.AsyncClient]]:
     """``hallfleet cloud serve``, ready; ends without a traceback."""
     port, file, log = free_port(), folder / "cloud.toml", folder / "log.txt"
-    file.write_text(f'data_dir = "{folder / "data"}"\nport = {port}\nbroker = "{broker_url}"\n')
+    file.write_text(f'data_dir = "{folder / "data"}"\nport = {port}\nbroker = "{broker_url}"\ndemo = true\n')
     argv = [sys.executable, "-m", "hallfleet", "cloud", "serve", "--config", str(file)]
     with log.open("wb") as out:
         child = await asyncio.create_subprocess_exec(*argv, stdout=out, stderr=out)

@@ -44,6 +44,10 @@ def send(
     return http.request(method, f"{API}{path}", content=content, headers=sent)
 
 
+# Their answers hold secrets that no store of answers may keep, and asking twice does no harm.
+WITHOUT_KEY = ("/claims", "/certificates/revoke", "/enrolments", "/enrolments/renewals")
+
+
 def writes(served: Served) -> list[tuple[str, str]]:
     """Every write of the interface, with ids that exist."""
     found = []
@@ -187,7 +191,7 @@ def test_an_odd_idempotency_key_is_refused_before_anything_is_done(
 ) -> None:
     before = http.get(f"{API}/halls/{HALL}/queue").json()
     for method, path in writes(served):
-        if method == "POST":
+        if method == "POST" and not path.endswith(WITHOUT_KEY):
             headers = {b"Idempotency-Key": key.encode("latin-1")}
             answer = http.post(f"{API}{path}", json={}, headers=headers)
             problem(answer, 422)

@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from cloud.alerts.model import Who
-from cloud.alerts.states.advice import CLOCK_CODE, FACTS_CODE, OFFLINE_CODE
+from cloud.alerts.states.advice import CERTIFICATE_CODE, CLOCK_CODE, FACTS_CODE, OFFLINE_CODE
 from cloud.commands.service import IN_DOUBT, UNPROVED
 from cloud.core.facts import Fact
 from cloud.queues.model import CounterState
@@ -33,7 +33,9 @@ def test_every_state_has_words() -> None:
 def test_every_fault_has_a_name() -> None:
     faults = [fault for each in CAPABILITIES.values() for fault in each.faults.values()]
     codes = {fault.code for fault in [*faults, *DEVICE_FAULTS.values(), *REFUSALS]}
-    assert codes | {OFFLINE_CODE, FACTS_CODE, CLOCK_CODE} | {IN_DOUBT.code, UNPROVED.code} == set(FAULTS)
+    assert codes | {OFFLINE_CODE, FACTS_CODE, CLOCK_CODE, CERTIFICATE_CODE} | {IN_DOUBT.code, UNPROVED.code} == set(
+        FAULTS
+    )
 
 
 def test_no_word_stands_without_a_shape() -> None:
