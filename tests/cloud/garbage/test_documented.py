@@ -36,7 +36,7 @@ CONFIG = {
     "operations": [
         {
             "include-name": OPEN_ENDED,
-            "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTANCE, "400", "422"]}},
+            "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTANCE, "400", "422", "429"]}},
         }
     ],
 }
