@@ -25,4 +25,4 @@ def test_the_story_holds_from_outside(tmp_path: Path, repo_root: Path) -> None:
     assert done.returncode == 0
     assert told["ok"]
     assert len(told["steps"]) >= 20
-    assert sum(step["took_ms"] for step in told["steps"]) < 60_000
+    assert sum(step["took_ms"] for step in told["steps"]) < 120_000

@@ -152,10 +152,10 @@ def ended(process: subprocess.Popen[bytes], line: int) -> int | None:
 
 
 def send_on(descriptor: int, sender: Sender) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 40
     while not sender.done:
         assert time.monotonic() < deadline
-        ready, _, _ = select.select([descriptor], [], [], 1)
+        ready, _, _ = select.select([descriptor], [], [], 5)  # a loaded machine is slow, which is not yet silence
         answer = sender.receive(os.read(descriptor, 4096)) if ready else sender.silence()
         while answer:
             answer = answer[os.write(descriptor, answer) :]

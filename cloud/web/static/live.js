@@ -56,8 +56,9 @@
     source.onopen = () => {
       heardAt = Date.now();
       failures = 0;
-      // At the first time too: something may have changed between the making of the page and this line.
-      if (lost || !opened) refresh(PARTS);
+      // A ticket may have been called between the making of the page and this line; staff's parts follow by themselves.
+      if (lost) refresh(PARTS);
+      else if (!opened) refresh(["tickets"]);
       opened = true;
       markOffline(false);
     };
