@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from device_profiles.capabilities import CAPABILITIES
 from device_profiles.capabilities.model import Shape
-from device_profiles.catalog import load_catalog
+from device_profiles.catalog import Catalog, load_catalog
 from device_profiles.schema.peripheral import PeripheralProfile
 from firmware_bridge.drivers import Driver
 from firmware_bridge.registry import load_driver
@@ -37,6 +38,12 @@ class Bench:
         return await self.driver.execute(definition, definition.args.model_validate(args))
 
 
+@cache
+def packaged() -> Catalog:
+    """The packaged catalogue, read once: it cannot be changed."""
+    return load_catalog()
+
+
 async def open_bench(
     profile_id: str,
     *,
@@ -50,7 +57,7 @@ async def open_bench(
     ``options`` replace single ones of the profile, ``device`` those that only the simulated device knows (such as the
     length of its paper roll); ``wrap`` puts faults on the line.
     """
-    known = load_catalog().peripheral(profile_id)
+    known = packaged().peripheral(profile_id)
     profile = known.model_copy(update={"options": {**known.options, **(options or {})}})
     simulated = profile.model_copy(update={"options": {**profile.options, **(device or {})}})
     peer = build_peer(simulated, seed=1, shared={} if shared is None else shared)

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from device_profiles.capabilities.model import DeviceState
-from device_profiles.catalog import load_catalog
 from device_profiles.schema.peripheral import PeripheralProfile
 from device_profiles.schema.peripheral import Update as UpdateProfile
 from firmware_bridge.errors import LinkTimeout
@@ -32,6 +31,7 @@ from firmware_bridge.update.smp import SmpMethod
 from firmware_bridge.update.smp_line import SmpLine
 from firmware_bridge.update.version import Version, parse_version
 from simulators.peripherals import Peer, build_peer
+from tests.builders.bench import packaged
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 SOON = NOW.replace(hour=5)
@@ -106,7 +106,7 @@ def pem_public(key: PublicKey) -> bytes:
 
 def updatable(profile_id: str, update: dict[str, Any], device: dict[str, Any]) -> PeripheralProfile:
     """A profile of the catalogue with another ``[update]`` and ``[simulator]``."""
-    known = load_catalog().peripheral(profile_id)
+    known = packaged().peripheral(profile_id)
     changed = {"update": UpdateProfile.model_validate(update), "simulator": {**known.simulator, **device}}
     return known.model_copy(update=changed)
 
@@ -122,7 +122,7 @@ def smp_pad(**device: Any) -> PeripheralProfile:
 
 def modem_printer(method: str = "ymodem", **device: Any) -> PeripheralProfile:
     """A printer with a loader for X- or YMODEM and a small flash."""
-    known = load_catalog().peripheral("ticket-80-ymodem").update
+    known = packaged().peripheral("ticket-80-ymodem").update
     assert known is not None
     update = {**known.model_dump(), "method": method, "device_type": "test-pad", "boot_s": 20}
     return updatable("ticket-80-ymodem", update, {"slot_bytes": 4096, "page_bytes": 512, **device})
