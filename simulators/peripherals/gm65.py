@@ -9,8 +9,8 @@ from typing import Any
 
 import fastcrc
 
-from simulators.errors import ButtonRefused
 from simulators.peripherals.peer import Inbox, Output, Pace, Surroundings
+from simulators.peripherals.scan_window import ScanWindow
 
 READ, WRITE, SAVE = 0x07, 0x08, 0x09
 SKIP_CHECK = b"\xab\xcd"
@@ -18,7 +18,6 @@ TRIGGER, READ_TIME, MODEL, SOFTWARE, DEFAULTS = 0x0002, 0x0006, 0x00E0, 0x00E2, 
 FACTORY = {0x0000: 0xD6, READ_TIME: 0x32, MODEL: 0x02, 0x00E1: 0x64, SOFTWARE: 0x69, 0x00E3: 0x10, 0x00E4: 0x05}
 DONE, REFUSED = 0x00, 0x01  # state of an answer: the manual only says that 00 is success
 QUICK_S, DECODE_S = 0.01, 0.15
-LONGEST_CODE = 1024
 
 
 class Scanner:
@@ -30,21 +29,21 @@ class Scanner:
         self._zones = dict(FACTORY)
         self._saved = dict(FACTORY)
         self._on_until: float | None = None
-        self._in_front = ""
+        self._window = ScanWindow()
         self._decoded = 0
         self._broken = False
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
         return {
-            "present_code": self._present_code, "remove_code": self._remove_code, "power_cycle": self._power_cycle,
+            "present_code": self._window.present, "remove_code": self._window.clear, "power_cycle": self._power_cycle,
             "break_scanner": self._break, "mend_scanner": self._mend,
         }  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:
         return {
             "triggered": bool(self._zones.get(TRIGGER, 0) & 1),
-            "code_in_front": bool(self._in_front),
+            "code_in_front": bool(self._window),
             "decoded_total": self._decoded,
             "broken": self._broken,
         }
@@ -52,9 +51,9 @@ class Scanner:
     def advance(self, now: float) -> Output:
         if self._on_until is not None and now >= self._on_until:
             self._release()
-        if self._broken or not self._in_front or not self._zones.get(TRIGGER, 0) & 1:
+        if self._broken or not self._window or not self._zones.get(TRIGGER, 0) & 1:
             return []
-        text, self._in_front = self._in_front, ""
+        text = self._window.take()
         self._release()
         self._decoded += 1
         return [(self._pace.done_at(now, DECODE_S), text.encode() + b"\r\n")]
@@ -108,15 +107,6 @@ class Scanner:
 
     def _release(self) -> None:
         self._zones[TRIGGER], self._on_until = 0, None
-
-    def _present_code(self, text: str) -> None:
-        """Hold a code in front until it is read or taken away."""
-        if not 0 < len(text.encode()) <= LONGEST_CODE or not text.isprintable():
-            raise ButtonRefused(f"present_code: expected 1 to {LONGEST_CODE} bytes of printable text")
-        self._in_front = text
-
-    def _remove_code(self) -> None:
-        self._in_front = ""
 
     def _break(self) -> None:
         """The imager is dead: commands are answered with a state other than success, nothing is decoded."""

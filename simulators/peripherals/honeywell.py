@@ -14,6 +14,7 @@ from typing import Any
 
 from simulators.errors import ButtonRefused
 from simulators.peripherals.peer import Inbox, Output, Pace, Surroundings
+from simulators.peripherals.scan_window import ScanWindow
 
 SYN = b"\x16"
 DONE, UNKNOWN, OUT_OF_RANGE = b"\x06", b"\x05", b"\x15"
@@ -24,7 +25,7 @@ REVISION = (
 MODE, PRESENTATION = "TRGMOD", "3"
 FACTORY, RANGE = {MODE: "0"}, {MODE: "0-3"}
 QUICK_S, DECODE_S, READ_S = 0.01, 0.15, 5.0
-LONGEST_CODE, LONGEST_MENU = 1024, 256
+LONGEST_MENU = 256
 
 
 class Scanner:
@@ -36,28 +37,28 @@ class Scanner:
         self._saved = dict(FACTORY)
         self._now = dict(FACTORY)
         self._on_until: float | None = None
-        self._in_front = ""
+        self._window = ScanWindow()
         self._decoded = 0
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
         return {
-            "present_code": self._present_code, "remove_code": self._remove_code, "power_cycle": self._power_cycle,
+            "present_code": self._window.present, "remove_code": self._window.clear, "power_cycle": self._power_cycle,
             "show_setup_code": self._show_setup_code,
         }  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "triggered": self._on_until is not None, "code_in_front": bool(self._in_front),
+            "triggered": self._on_until is not None, "code_in_front": bool(self._window),
             "decoded_total": self._decoded, "mode": self._now[MODE],
         }  # fmt: skip
 
     def advance(self, now: float) -> Output:
         if self._on_until is not None and now >= self._on_until:
             self._on_until = None
-        if not self._in_front or (self._on_until is None and self._now[MODE] != PRESENTATION):
+        if not self._window or (self._on_until is None and self._now[MODE] != PRESENTATION):
             return []
-        text, self._in_front, self._on_until = self._in_front, "", None
+        text, self._on_until = self._window.take(), None
         self._decoded += 1
         return [(self._pace.done_at(now, DECODE_S), text.encode() + b"\r\n")]
 
@@ -100,15 +101,6 @@ class Scanner:
         self._now[name] = value
         if for_good:
             self._saved[name] = value
-
-    def _present_code(self, text: str) -> None:
-        """Hold a code in front until it is read or taken away."""
-        if not 0 < len(text.encode()) <= LONGEST_CODE or not text.isprintable():
-            raise ButtonRefused(f"present_code: expected 1 to {LONGEST_CODE} bytes of printable text")
-        self._in_front = text
-
-    def _remove_code(self) -> None:
-        self._in_front = ""
 
     def _show_setup_code(self, command: str = MODE + PRESENTATION) -> None:
         """A visitor holds a set-up code in front, which a scanner obeys whoever shows it."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from simulators.errors import ButtonRefused
 from simulators.peripherals.peer import Inbox, Output, Pace, Surroundings
+from simulators.peripherals.scan_window import ScanWindow
 
 START, PREFIX, END = b"\x7e\x010000", b"\x02\x010000", b";\x03"
 DONE, OUT_OF_RANGE, UNKNOWN = b"\x06", b"\x15", b"\x05"
@@ -22,7 +23,6 @@ RANGES = {MODE: "0-3", TRIGGER: "0-1"}
 CONTINUOUS = "2"
 WHO = "Product Name: FM430\r\nFirmware Version: 1.01.001\r\nSerial Number: SIM0001\r\n"
 QUICK_S, DECODE_S, READ_S = 0.01, 0.15, 5.0
-LONGEST_CODE = 1024
 
 
 class Scanner:
@@ -34,20 +34,20 @@ class Scanner:
         self._saved = dict(FACTORY)
         self._now = dict(FACTORY)
         self._on_until: float | None = None
-        self._in_front = ""
+        self._window = ScanWindow()
         self._decoded = 0
         self._broken = False
 
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
         return {
-            "present_code": self._present_code, "remove_code": self._remove_code, "power_cycle": self._power_cycle,
+            "present_code": self._window.present, "remove_code": self._window.clear, "power_cycle": self._power_cycle,
             "show_setup_code": self._show_setup_code, "break_scanner": self._break, "mend_scanner": self._mend,
         }  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "triggered": self._on_until is not None, "code_in_front": bool(self._in_front),
+            "triggered": self._on_until is not None, "code_in_front": bool(self._window),
             "decoded_total": self._decoded, "broken": self._broken, "mode": self._now[MODE],
         }  # fmt: skip
 
@@ -55,9 +55,9 @@ class Scanner:
         if self._on_until is not None and now >= self._on_until:
             self._on_until = None
         looks = self._on_until is not None or self._now[MODE] == CONTINUOUS
-        if self._broken or not self._in_front or not looks:
+        if self._broken or not self._window or not looks:
             return []
-        text, self._in_front, self._on_until = self._in_front, "", None
+        text, self._on_until = self._window.take(), None
         self._decoded += 1
         return [(self._pace.done_at(now, DECODE_S), text.encode() + b"\r\n")]
 
@@ -100,15 +100,6 @@ class Scanner:
         self._now[name] = value
         if for_good:
             self._saved[name] = value
-
-    def _present_code(self, text: str) -> None:
-        """Hold a code in front until it is read or taken away."""
-        if not 0 < len(text.encode()) <= LONGEST_CODE or not text.isprintable():
-            raise ButtonRefused(f"present_code: expected 1 to {LONGEST_CODE} bytes of printable text")
-        self._in_front = text
-
-    def _remove_code(self) -> None:
-        self._in_front = ""
 
     def _show_setup_code(self, command: str = MODE + CONTINUOUS) -> None:
         """A visitor holds a set-up code in front, which a scanner obeys whoever shows it."""

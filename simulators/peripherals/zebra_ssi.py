@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from simulators.errors import ButtonRefused
 from simulators.peripherals.peer import Inbox, Output, Pace, Surroundings
+from simulators.peripherals.scan_window import ScanWindow
 
 HOST, SCANNER = 0x04, 0x00
 ACK, NAK, DECODED = 0xD0, 0xD1, 0xF3
@@ -24,7 +24,6 @@ SENT_AGAIN, CONTINUES = 0x01, 0x02
 QR_TYPE, CODE_128 = 0x1C, 0x03
 QUICK_S, DECODE_S, SESSION_S, HOST_SILENT_S, SENDINGS = 0.01, 0.15, 9.9, 2.0, 3
 LONGEST_PART = 0xFF - 4
-LONGEST_CODE = 1024
 SOFTWARE = "NBRAAB F 004 A1B2"
 
 
@@ -40,7 +39,7 @@ class Scanner:
         self._broken = False
         self._session_until: float | None = None
         self._hand = False
-        self._in_front = ""
+        self._window = ScanWindow()
         self._decoded = 0
         self._queue: deque[bytes] = deque()
         self._sendings = 0
@@ -50,13 +49,13 @@ class Scanner:
     @property
     def buttons(self) -> Mapping[str, Callable[..., Any]]:
         return {
-            "present_code": self._present_code, "remove_code": self._remove_code, "pull_trigger": self._pull_trigger,
+            "present_code": self._window.present, "remove_code": self._window.clear, "pull_trigger": self._pull_trigger,
             "break_scanner": self._break, "mend_scanner": self._mend,
         }  # fmt: skip
 
     def snapshot(self) -> dict[str, Any]:
         return {
-            "triggered": self._session_until is not None, "code_in_front": bool(self._in_front),
+            "triggered": self._session_until is not None, "code_in_front": bool(self._window),
             "decoded_total": self._decoded, "broken": self._broken, "waiting_packets": len(self._queue),
             "unacknowledged": self.unacknowledged,
         }  # fmt: skip
@@ -66,7 +65,7 @@ class Scanner:
             self._hand, self._session_until = False, now + SESSION_S
         if self._session_until is not None and now >= self._session_until:
             self._session_until = None
-        if self._session_until is not None and self._in_front and self._enabled and not self._broken:
+        if self._session_until is not None and self._window and self._enabled and not self._broken:
             self._decode(now)
         return self._send_queue(now)
 
@@ -129,7 +128,7 @@ class Scanner:
             self._send_at = float("inf")
 
     def _decode(self, now: float) -> None:
-        text, self._in_front, self._session_until = self._in_front, "", None
+        text, self._session_until = self._window.take(), None
         self._decoded += 1
         kind = QR_TYPE if len(text) > 20 else CODE_128
         data = bytes((kind,)) + text.encode()
@@ -155,15 +154,6 @@ class Scanner:
         if self._queue and self._sendings:
             self._queue.popleft()
             self._sendings, self._send_at = 0, now + QUICK_S
-
-    def _present_code(self, text: str) -> None:
-        """Hold a code in front until it is read or taken away."""
-        if not 0 < len(text.encode()) <= LONGEST_CODE or not text.isprintable():
-            raise ButtonRefused(f"present_code: expected 1 to {LONGEST_CODE} bytes of printable text")
-        self._in_front = text
-
-    def _remove_code(self) -> None:
-        self._in_front = ""
 
     def _pull_trigger(self) -> None:
         """A session that nobody at the host asked for."""

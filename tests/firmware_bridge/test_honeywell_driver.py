@@ -1,12 +1,10 @@
-import asyncio
-
 import pytest
 
 from device_profiles.capabilities.barcode_reader import BarcodeReaderStatus, Scanner, ScanOutput
 from device_profiles.capabilities.model import Action
 from firmware_bridge.codecs.honeywell import HoneywellCodec, MenuAnswer, Verdict, encode_menu
 from firmware_bridge.codecs.scanned_text import Scanned
-from firmware_bridge.errors import DeviceFault, LinkTimeout, PeerBrokeProtocol, TransportLost
+from firmware_bridge.errors import DeviceFault, LinkTimeout, PeerBrokeProtocol
 from simulators.peripherals.peer import Output
 from tests.builders.bench import Bench, open_bench
 from tests.builders.tampered import losing, open_tampered
@@ -117,22 +115,6 @@ async def test_a_model_without_the_mode_setting_is_on_line() -> None:
     bench, line = await open_tampered(SCANNER)
     line.instead = lambda data: b"TRGMOD?\x05."
     assert await scanner_status(bench) is None
-
-
-async def test_a_cancelled_read_switches_the_light_off() -> None:
-    bench, line = await open_tampered(SCANNER)
-    reading = asyncio.create_task(scan(bench, wait_s=60))
-    bench.clock.at(bench.clock.monotonic() + 5, reading.cancel)
-    with pytest.raises(asyncio.CancelledError):
-        await reading
-    assert line.snapshot()["triggered"] is False
-
-
-async def test_a_cable_pulled_while_reading_is_a_lost_transport() -> None:
-    bench, _ = await open_tampered(SCANNER)
-    bench.clock.at(bench.clock.monotonic() + 5, bench.transport.unplug)
-    with pytest.raises(TransportLost):
-        await scan(bench, wait_s=60)
 
 
 async def test_a_scanner_that_does_not_answer_is_a_time_out_and_not_lit() -> None:

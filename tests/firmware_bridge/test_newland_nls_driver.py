@@ -1,12 +1,10 @@
-import asyncio
-
 import pytest
 
 from device_profiles.capabilities.barcode_reader import BarcodeReaderStatus, Scanner, ScanOutput
 from device_profiles.capabilities.model import Action
 from firmware_bridge.codecs.newland_nls import NewlandCodec, encode
 from firmware_bridge.codecs.scanned_text import Scanned
-from firmware_bridge.errors import DeviceFault, LinkTimeout, PeerBrokeProtocol, TransportLost
+from firmware_bridge.errors import DeviceFault, PeerBrokeProtocol
 from simulators.peripherals.peer import Output
 from tests.builders.bench import Bench, open_bench
 from tests.builders.tampered import losing, once, open_tampered
@@ -151,29 +149,6 @@ async def test_a_scanner_that_refuses_the_trigger_is_inoperative() -> None:
     line.instead = lambda data: b"\x02\x010000#SCNTRG1\x15;\x03" if b"TRG1" in data else None
     with pytest.raises(DeviceFault, match="scanner_inoperative"):
         await scan(bench)
-
-
-async def test_a_cancelled_read_switches_the_light_off() -> None:
-    bench, line = await open_tampered(SCANNER)
-    reading = asyncio.create_task(scan(bench, wait_s=60))
-    bench.clock.at(bench.clock.monotonic() + 5, reading.cancel)
-    with pytest.raises(asyncio.CancelledError):
-        await reading
-    assert line.snapshot()["triggered"] is False
-
-
-async def test_a_cable_pulled_while_reading_is_a_lost_transport() -> None:
-    bench, _ = await open_tampered(SCANNER)
-    bench.clock.at(bench.clock.monotonic() + 5, bench.transport.unplug)
-    with pytest.raises(TransportLost):
-        await scan(bench, wait_s=60)
-
-
-async def test_a_scanner_that_does_not_answer_the_trigger_is_a_time_out() -> None:
-    bench, line = await open_tampered(SCANNER)
-    line.instead = lambda data: b""
-    with pytest.raises(LinkTimeout):
-        await scan(bench, wait_s=60)
 
 
 def test_a_payment_code_stands_in_no_representation() -> None:

@@ -9,7 +9,7 @@ from device_profiles.capabilities.barcode_reader import BarcodeReaderStatus, Sca
 from device_profiles.capabilities.model import Action
 from firmware_bridge.codecs.scanned_text import Scanned
 from firmware_bridge.codecs.zebra_ssi import CodeInParts, Opcode, Packet, SsiCodec
-from firmware_bridge.errors import DeviceFault, LinkTimeout, PeerBrokeProtocol, TransportLost
+from firmware_bridge.errors import DeviceFault, LinkTimeout, PeerBrokeProtocol
 from simulators.peripherals.peer import Output
 from simulators.peripherals.zebra_ssi import packet
 from tests.builders.bench import Bench, open_bench
@@ -202,13 +202,6 @@ async def test_a_cancelled_read_stops_the_session() -> None:
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert line.snapshot()["triggered"] is False
-
-
-async def test_a_cable_pulled_while_reading_is_a_lost_transport() -> None:
-    bench, _ = await open_tampered(SCANNER)
-    bench.clock.at(bench.clock.monotonic() + 5, bench.transport.unplug)
-    with pytest.raises(TransportLost):
-        await scan(bench, wait_s=60)
 
 
 parts = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=8)
